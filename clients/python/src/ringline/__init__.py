@@ -1,0 +1,1 @@
+"""Ringline: calls and messages, for Python."""

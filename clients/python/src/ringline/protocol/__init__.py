@@ -1,0 +1,1 @@
+"""Every wire message of Ringline, once, as typed structs. Imports nothing but msgspec."""

@@ -1,0 +1,170 @@
+"""Every REST body, once. All are JSON; times are UTC milliseconds."""
+
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from ringline.protocol import limits
+from ringline.protocol.types import (
+    AccountId,
+    Address,
+    CallId,
+    CallKind,
+    CallState,
+    ContactState,
+    ContentType,
+    ConversationId,
+    DeviceName,
+    DeviceNumber,
+    MessageId,
+    Milliseconds,
+    PhoneNumberText,
+    Recipient,
+    RegistrationId,
+    Sequence,
+    Token,
+)
+
+
+class Request(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    pass
+
+
+class Resource(Struct, frozen=True, kw_only=True):
+    pass
+
+
+class NewRegistration(Request):
+    number: PhoneNumberText
+
+
+class Registration(Resource):
+    """A code is on its way to the number."""
+
+    registration: Token
+    code_expires_at: Milliseconds
+    resend_at: Milliseconds
+    """Before then another code is refused."""
+
+
+class NewDevice(Request):
+    name: DeviceName
+    registration_id: RegistrationId
+
+
+class Verification(Request):
+    code: Annotated[str, Meta(pattern="^[0-9]{6}$")]
+    device: NewDevice
+
+
+class LinkedDevice(Request):
+    """Joins the account of the device that shows the code."""
+
+    link_code: Annotated[str, Meta(min_length=8, max_length=64)]
+    device: NewDevice
+
+
+class DeviceCredential(Resource):
+    """Shown once. The credential buys access tokens until the device is revoked."""
+
+    account: AccountId
+    device: DeviceNumber
+    number: str
+    credential: Token
+
+
+class NewAccessToken(Request):
+    account: AccountId
+    device: DeviceNumber
+    credential: Token
+
+
+class AccessToken(Resource):
+    access_token: Token
+    expires_at: Milliseconds
+
+
+class Device(Resource):
+    device: DeviceNumber
+    name: str
+    registration_id: RegistrationId
+    created_at: Milliseconds
+    last_seen_at: Milliseconds | None
+
+
+class Account(Resource):
+    account: AccountId
+    number: str
+    device: DeviceNumber
+    """The device that asks."""
+    devices: list[Device]
+
+
+class LinkCode(Resource):
+    link_code: str
+    expires_at: Milliseconds
+
+
+class DeviceAddress(Resource):
+    device: DeviceNumber
+    registration_id: RegistrationId
+
+
+class DeviceAddresses(Resource):
+    """What a send to this account must list."""
+
+    account: AccountId
+    devices: list[DeviceAddress]
+
+
+class Lookup(Request):
+    numbers: Annotated[
+        list[PhoneNumberText], Meta(min_length=1, max_length=limits.LOOKUP_NUMBERS_MAX)
+    ]
+
+
+class Found(Resource):
+    number: str
+    account: AccountId
+
+
+class LookupResult(Resource):
+    found: list[Found]
+    new_numbers_left: int
+    """Of today's budget."""
+
+
+class Contact(Resource):
+    account: AccountId
+    state: ContactState
+
+
+class Contacts(Resource):
+    contacts: list[Contact]
+
+
+class NewMessage(Request):
+    """The REST twin of the `send` frame."""
+
+    id: MessageId
+    conversation: ConversationId
+    sequence: Sequence
+    content_type: ContentType
+    recipients: Annotated[list[Recipient], Meta(min_length=1, max_length=2)]
+
+
+class SentMessage(Resource):
+    id: MessageId
+    sent_at: Milliseconds
+
+
+class CallRecord(Resource):
+    call: CallId
+    caller: Address
+    callee: AccountId
+    state: CallState
+    accepted_by: DeviceNumber | None
+    reason: CallKind | None
+    created_at: Milliseconds
+    accepted_at: Milliseconds | None
+    ended_at: Milliseconds | None
