@@ -16,20 +16,20 @@ class BusMessage(Struct, frozen=True, tag_field="type", kw_only=True):
     pass
 
 
-class Wake(BusMessage, tag="wake"):
+class Wake(BusMessage, tag="wake", frozen=True, kw_only=True):
     """These devices' queues have something new. To the nodes that hold them."""
 
     addresses: list[Address]
 
 
-class Displaced(BusMessage, tag="displaced"):
+class Displaced(BusMessage, tag="displaced", frozen=True, kw_only=True):
     """The device is on line elsewhere now, by a higher fence. To the node that held it."""
 
     address: Address
     fence: int
 
 
-class Revoked(BusMessage, tag="revoked"):
+class Revoked(BusMessage, tag="revoked", frozen=True, kw_only=True):
     """These devices are no more. To every node."""
 
     addresses: list[Address]
@@ -37,7 +37,7 @@ class Revoked(BusMessage, tag="revoked"):
     """The number was registered again (close code ACCOUNT_REPLACED), else DEVICE_REVOKED."""
 
 
-class PresenceChanged(BusMessage, tag="presence"):
+class PresenceChanged(BusMessage, tag="presence", frozen=True, kw_only=True):
     """To every node."""
 
     account: AccountId
@@ -45,7 +45,7 @@ class PresenceChanged(BusMessage, tag="presence"):
     last_seen: int | None
 
 
-class TypingRelayed(BusMessage, tag="typing"):
+class TypingRelayed(BusMessage, tag="typing", frozen=True, kw_only=True):
     """To the nodes that hold the account's devices."""
 
     recipient: AccountId

@@ -38,7 +38,7 @@ class ClientFrame(Struct, frozen=True, tag_field="type", kw_only=True, forbid_un
     ref: Reference = 0
 
 
-class Authenticate(ClientFrame, tag="authenticate"):
+class Authenticate(ClientFrame, tag="authenticate", frozen=True, kw_only=True):
     """The first frame, within 10 s. Answered by `ready`."""
 
     token: Token
@@ -46,13 +46,13 @@ class Authenticate(ClientFrame, tag="authenticate"):
     """The highest delivery position this device has kept: acknowledges it and all before it."""
 
 
-class Refresh(ClientFrame, tag="refresh"):
+class Refresh(ClientFrame, tag="refresh", frozen=True, kw_only=True):
     """A new access token of the same device, before the old one expires. Answered by `refreshed`."""
 
     token: Token
 
 
-class Send(ClientFrame, tag="send"):
+class Send(ClientFrame, tag="send", frozen=True, kw_only=True):
     """A message. Answered by `sent` after the durable commit; a retry with the same id is the same message."""
 
     id: MessageId
@@ -64,7 +64,7 @@ class Send(ClientFrame, tag="send"):
     """One to one: the other account and one's own other devices (left out when there are none)."""
 
 
-class Acknowledge(ClientFrame, tag="acknowledge"):
+class Acknowledge(ClientFrame, tag="acknowledge", frozen=True, kw_only=True):
     """These deliveries are kept by this device; they leave its queue."""
 
     positions: Annotated[
@@ -72,7 +72,7 @@ class Acknowledge(ClientFrame, tag="acknowledge"):
     ]
 
 
-class Read(ClientFrame, tag="read"):
+class Read(ClientFrame, tag="read", frozen=True, kw_only=True):
     """The person has seen these messages of `account`."""
 
     account: AccountId
@@ -80,14 +80,14 @@ class Read(ClientFrame, tag="read"):
     ids: Annotated[list[MessageId], Meta(min_length=1, max_length=limits.READ_IDS_MAX)]
 
 
-class Typing(ClientFrame, tag="typing"):
+class Typing(ClientFrame, tag="typing", frozen=True, kw_only=True):
     """Goes to the devices that are on line, and is never kept."""
 
     conversation: ConversationId
     state: TypingState
 
 
-class Watch(ClientFrame, tag="watch"):
+class Watch(ClientFrame, tag="watch", frozen=True, kw_only=True):
     """Replaces the set of accounts whose presence this connection is told of."""
 
     accounts: Annotated[list[AccountId], Meta(max_length=limits.WATCH_ACCOUNTS_MAX)]
@@ -101,7 +101,7 @@ class CallDeviceBody(Struct, frozen=True, forbid_unknown_fields=True):
     body: CallBody
 
 
-class Call(ClientFrame, tag="call"):
+class Call(ClientFrame, tag="call", frozen=True, kw_only=True):
     """A call event. `invite` names the other account; the others name the call alone.
 
     An `invite` carries the offer for every device of the callee, `accept` the answer for the calling
@@ -118,7 +118,7 @@ class Call(ClientFrame, tag="call"):
     bodies: Annotated[list[CallDeviceBody], Meta(max_length=limits.DEVICE_NUMBER_MAX)] = []
 
 
-class Ping(ClientFrame, tag="ping"):
+class Ping(ClientFrame, tag="ping", frozen=True, kw_only=True):
     """For clients that cannot send WebSocket pings. Answered by `pong`."""
 
 
@@ -129,7 +129,7 @@ class ServerFrame(Struct, frozen=True, tag_field="type", kw_only=True):
     pass
 
 
-class Ready(ServerFrame, tag="ready"):
+class Ready(ServerFrame, tag="ready", frozen=True, kw_only=True):
     """This connection is the device's. What its queue holds follows, oldest first, then `caught-up`."""
 
     ref: Reference
@@ -144,16 +144,16 @@ class Ready(ServerFrame, tag="ready"):
     """Entries in the queue at this moment."""
 
 
-class CaughtUp(ServerFrame, tag="caught-up"):
+class CaughtUp(ServerFrame, tag="caught-up", frozen=True, kw_only=True):
     """Everything that waited has been delivered; what follows is live."""
 
 
-class Refreshed(ServerFrame, tag="refreshed"):
+class Refreshed(ServerFrame, tag="refreshed", frozen=True, kw_only=True):
     ref: Reference
     token_expires_at: Milliseconds
 
 
-class Sent(ServerFrame, tag="sent"):
+class Sent(ServerFrame, tag="sent", frozen=True, kw_only=True):
     """The message is durable in every recipient device's queue."""
 
     ref: Reference
@@ -161,22 +161,22 @@ class Sent(ServerFrame, tag="sent"):
     sent_at: Milliseconds
 
 
-class Done(ServerFrame, tag="done"):
+class Done(ServerFrame, tag="done", frozen=True, kw_only=True):
     ref: Reference
 
 
-class Pong(ServerFrame, tag="pong"):
+class Pong(ServerFrame, tag="pong", frozen=True, kw_only=True):
     ref: Reference
 
 
-class Error(ServerFrame, tag="error"):
+class Error(ServerFrame, tag="error", frozen=True, kw_only=True):
     """The frame with this `ref` was refused; nothing of it took effect."""
 
     ref: Reference
     problem: Problem
 
 
-class CallStatus(ServerFrame, tag="call-state"):
+class CallStatus(ServerFrame, tag="call-state", frozen=True, kw_only=True):
     """How the call stands after one's own event."""
 
     ref: Reference
@@ -188,13 +188,13 @@ class CallStatus(ServerFrame, tag="call-state"):
     """Glare: this call lost; its invite became an accept of that call, whose invite is in the queue."""
 
 
-class Presence(ServerFrame, tag="presence"):
+class Presence(ServerFrame, tag="presence", frozen=True, kw_only=True):
     account: AccountId
     state: PresenceState
     last_seen: Milliseconds | None
 
 
-class TypingNotice(ServerFrame, tag="typing"):
+class TypingNotice(ServerFrame, tag="typing", frozen=True, kw_only=True):
     sender: Address
     conversation: ConversationId
     state: TypingState
@@ -204,7 +204,7 @@ class Entry(Struct, frozen=True, tag_field="type", kw_only=True):
     """What a device queue holds."""
 
 
-class Message(Entry, tag="message"):
+class Message(Entry, tag="message", frozen=True, kw_only=True):
     id: MessageId
     conversation: ConversationId
     """As the receiving account names it: the other account of a one-to-one conversation."""
@@ -215,7 +215,7 @@ class Message(Entry, tag="message"):
     body: bytes
 
 
-class Receipt(Entry, tag="receipt"):
+class Receipt(Entry, tag="receipt", frozen=True, kw_only=True):
     kind: ReceiptKind
     by: Address
     conversation: ConversationId
@@ -225,7 +225,7 @@ class Receipt(Entry, tag="receipt"):
     """Whose messages these are: one's own, or (a `read` of one's own other device) the other's."""
 
 
-class CallEvent(Entry, tag="call"):
+class CallEvent(Entry, tag="call", frozen=True, kw_only=True):
     call: CallId
     kind: CallKind
     sender: Address
@@ -245,7 +245,7 @@ class CallEvent(Entry, tag="call"):
 AnyEntry = Message | Receipt | CallEvent
 
 
-class Deliver(ServerFrame, tag="deliver"):
+class Deliver(ServerFrame, tag="deliver", frozen=True, kw_only=True):
     """An entry of this device's queue. Positions rise; an entry comes again until acknowledged."""
 
     position: Position

@@ -34,11 +34,11 @@ class Resource(Struct, frozen=True, kw_only=True):
     pass
 
 
-class NewRegistration(Request):
+class NewRegistration(Request, frozen=True, kw_only=True):
     number: PhoneNumberText
 
 
-class Registration(Resource):
+class Registration(Resource, frozen=True, kw_only=True):
     """A code is on its way to the number."""
 
     registration: Token
@@ -47,24 +47,24 @@ class Registration(Resource):
     """Before then another code is refused."""
 
 
-class NewDevice(Request):
+class NewDevice(Request, frozen=True, kw_only=True):
     name: DeviceName
     registration_id: RegistrationId
 
 
-class Verification(Request):
+class Verification(Request, frozen=True, kw_only=True):
     code: Annotated[str, Meta(pattern="^[0-9]{6}$")]
     device: NewDevice
 
 
-class LinkedDevice(Request):
+class LinkedDevice(Request, frozen=True, kw_only=True):
     """Joins the account of the device that shows the code."""
 
     link_code: Annotated[str, Meta(min_length=8, max_length=64)]
     device: NewDevice
 
 
-class DeviceCredential(Resource):
+class DeviceCredential(Resource, frozen=True, kw_only=True):
     """Shown once. The credential buys access tokens until the device is revoked."""
 
     account: AccountId
@@ -73,18 +73,18 @@ class DeviceCredential(Resource):
     credential: Token
 
 
-class NewAccessToken(Request):
+class NewAccessToken(Request, frozen=True, kw_only=True):
     account: AccountId
     device: DeviceNumber
     credential: Token
 
 
-class AccessToken(Resource):
+class AccessToken(Resource, frozen=True, kw_only=True):
     access_token: Token
     expires_at: Milliseconds
 
 
-class Device(Resource):
+class Device(Resource, frozen=True, kw_only=True):
     device: DeviceNumber
     name: str
     registration_id: RegistrationId
@@ -92,7 +92,7 @@ class Device(Resource):
     last_seen_at: Milliseconds | None
 
 
-class Account(Resource):
+class Account(Resource, frozen=True, kw_only=True):
     account: AccountId
     number: str
     device: DeviceNumber
@@ -100,50 +100,50 @@ class Account(Resource):
     devices: list[Device]
 
 
-class LinkCode(Resource):
+class LinkCode(Resource, frozen=True, kw_only=True):
     link_code: str
     expires_at: Milliseconds
 
 
-class DeviceAddress(Resource):
+class DeviceAddress(Resource, frozen=True, kw_only=True):
     device: DeviceNumber
     registration_id: RegistrationId
 
 
-class DeviceAddresses(Resource):
+class DeviceAddresses(Resource, frozen=True, kw_only=True):
     """What a send to this account must list."""
 
     account: AccountId
     devices: list[DeviceAddress]
 
 
-class Lookup(Request):
+class Lookup(Request, frozen=True, kw_only=True):
     numbers: Annotated[
         list[PhoneNumberText], Meta(min_length=1, max_length=limits.LOOKUP_NUMBERS_MAX)
     ]
 
 
-class Found(Resource):
+class Found(Resource, frozen=True, kw_only=True):
     number: str
     account: AccountId
 
 
-class LookupResult(Resource):
+class LookupResult(Resource, frozen=True, kw_only=True):
     found: list[Found]
     new_numbers_left: int
     """Of today's budget."""
 
 
-class Contact(Resource):
+class Contact(Resource, frozen=True, kw_only=True):
     account: AccountId
     state: ContactState
 
 
-class Contacts(Resource):
+class Contacts(Resource, frozen=True, kw_only=True):
     contacts: list[Contact]
 
 
-class NewMessage(Request):
+class NewMessage(Request, frozen=True, kw_only=True):
     """The REST twin of the `send` frame."""
 
     id: MessageId
@@ -153,12 +153,12 @@ class NewMessage(Request):
     recipients: Annotated[list[Recipient], Meta(min_length=1, max_length=2)]
 
 
-class SentMessage(Resource):
+class SentMessage(Resource, frozen=True, kw_only=True):
     id: MessageId
     sent_at: Milliseconds
 
 
-class CallRecord(Resource):
+class CallRecord(Resource, frozen=True, kw_only=True):
     call: CallId
     caller: Address
     callee: AccountId
