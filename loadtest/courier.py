@@ -1,0 +1,192 @@
+"""One device's books, without a socket: what it sent and was not answered, what it has shown.
+
+A courier keeps every unanswered send and gives it out again, same id and sequence, in order, on each
+new connection and after a refusal that passes. It shows an entry once: deliveries rise by position,
+so what is not above the highest shown one is the gateway delivering again. A message id that comes
+at a second position is shown a second time, on purpose: that is a server's mistake that the journal
+must see.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final
+from uuid import UUID
+
+from ringline.protocol import frames
+from ringline.protocol.limits import ACKNOWLEDGE_POSITIONS_MAX, SEND_WINDOW_FRAMES_MAX
+from ringline.protocol.problems import Problem, ProblemType
+from ringline.protocol.types import Address, ContentType, DeviceBody, Recipient
+
+PASSING: Final = frozenset(
+    problem.uri
+    for problem in (
+        ProblemType.SEQUENCE,
+        ProblemType.RATE_LIMITED,
+        ProblemType.UNAVAILABLE,
+        ProblemType.STORAGE_FULL,
+    )
+)
+"""Refusals that a retry in order can outlive; any other one is a finding."""
+RETRY_DELAY_S: Final = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A device as the load knows it; the credential buys access tokens."""
+
+    address: Address
+    registration_id: int
+    credential: str
+
+    def as_recipient(self, body: bytes) -> Recipient:
+        return Recipient(
+            account=self.address.account,
+            bodies=[DeviceBody(self.address.device, self.registration_id, body)],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    send: frames.Send
+    sent_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """`passing`: the courier will give the send out again by itself."""
+
+    send: frames.Send | None
+    problem: Problem
+    passing: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Showed:
+    position: int
+    message: frames.Message
+
+
+Event = Answered | Refused | Showed | frames.Ready
+
+
+@dataclass(slots=True)
+class Courier:
+    device: Device
+    window_frames_max: int = SEND_WINDOW_FRAMES_MAX
+    """Unanswered sends on the wire at a time; more wait here."""
+    shown_to: int = 0
+    redelivered: int = 0
+    _sequences: dict[UUID, int] = field(default_factory=dict)
+    _next_ref: int = 1
+    _waiting: dict[int, frames.Send] = field(default_factory=dict)
+    """By ref, oldest first: not on this connection yet."""
+    _in_flight: dict[int, frames.Send] = field(default_factory=dict)
+    """By ref, oldest first: handed to this connection, not answered."""
+    _stalled: bool = False
+    """A refusal passed through; nothing goes out until the retry is due."""
+    _unacknowledged: list[int] = field(default_factory=list)
+    _ready: bool = False
+
+    def compose(
+        self, message: UUID, conversation: UUID, recipients: list[Recipient]
+    ) -> frames.Send:
+        """Enter a new message, the next of its conversation. It leaves by `take`."""
+        sequence = self._sequences.get(conversation, 0) + 1
+        self._sequences[conversation] = sequence
+        send = frames.Send(
+            ref=self._next_ref,
+            id=message,
+            conversation=conversation,
+            sequence=sequence,
+            content_type=ContentType.UNSEALED,
+            recipients=recipients,
+        )
+        self._next_ref += 1
+        self._waiting[send.ref] = send
+        return send
+
+    @property
+    def ready(self) -> bool:
+        return self._ready
+
+    @property
+    def unanswered(self) -> int:
+        return len(self._waiting) + len(self._in_flight)
+
+    @property
+    def in_flight(self) -> tuple[UUID, ...]:
+        """Ids handed to the live connection and not answered."""
+        return tuple(send.id for send in self._in_flight.values())
+
+    def opening(self, token: str, *, resume: bool) -> frames.Authenticate:
+        """The first frame of a new connection; without `resume` the queue comes from its oldest entry."""
+        self.disconnected()
+        after = self.shown_to if resume and self.shown_to else None
+        return frames.Authenticate(ref=0, token=token, resume_after=after)
+
+    def disconnected(self) -> None:
+        """All that was in flight waits for the next connection, before what was composed later."""
+        self._ready = False
+        self._stalled = False
+        self._unacknowledged.clear()
+        self._waiting = dict(sorted((self._in_flight | self._waiting).items()))
+        self._in_flight = {}
+
+    def receive(self, frame: frames.AnyServerFrame) -> Event | None:
+        if isinstance(frame, frames.Deliver):
+            return self._deliver(frame)
+        if isinstance(frame, frames.Sent):
+            send = self._in_flight.pop(frame.ref, None)
+            return Answered(send, frame.sent_at) if send else None
+        if isinstance(frame, frames.Error):
+            return self._refused(frame)
+        if isinstance(frame, frames.Ready):
+            self._ready = True
+            return frame
+        return None
+
+    @property
+    def stalled(self) -> bool:
+        """Call `retry` after RETRY_DELAY_S."""
+        return self._stalled
+
+    def retry(self) -> None:
+        self._stalled = False
+
+    def take(self) -> Iterable[frames.AnyClientFrame]:
+        """Everything that may be written now, acknowledgements first."""
+        if not self._ready:
+            return []
+        out: list[frames.AnyClientFrame] = self._acknowledgements()
+        if not self._stalled:
+            room = max(0, self.window_frames_max - len(self._in_flight))
+            for ref in list(self._waiting)[:room]:
+                self._in_flight[ref] = self._waiting.pop(ref)
+                out.append(self._in_flight[ref])
+        return out
+
+    def _acknowledgements(self) -> list[frames.AnyClientFrame]:
+        positions, self._unacknowledged = self._unacknowledged, []
+        return [
+            frames.Acknowledge(positions=positions[start : start + ACKNOWLEDGE_POSITIONS_MAX])
+            for start in range(0, len(positions), ACKNOWLEDGE_POSITIONS_MAX)
+        ]
+
+    def _deliver(self, frame: frames.Deliver) -> Event | None:
+        self._unacknowledged.append(frame.position)
+        if frame.position <= self.shown_to:
+            self.redelivered += 1
+            return None
+        self.shown_to = frame.position
+        if isinstance(frame.entry, frames.Message):
+            return Showed(frame.position, frame.entry)
+        return None
+
+    def _refused(self, frame: frames.Error) -> Event:
+        send = self._in_flight.pop(frame.ref, None)
+        passing = frame.problem.type in PASSING and send is not None
+        if send is not None and passing:
+            self._waiting[send.ref] = send
+            self._waiting = dict(sorted(self._waiting.items()))
+            self._stalled = True
+        return Refused(send, frame.problem, passing)
