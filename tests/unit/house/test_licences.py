@@ -16,8 +16,7 @@ SHIPPED: Final = ("ringline-server", "ringline[all]")
 OURS: Final = frozenset(["ringline", "ringline-server"])
 
 PERMITTED: Final = frozenset(
-    ["0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "CC0-1.0", "CNRI-Python", "HPND"]
-    + ["ISC", "MIT", "MIT-0", "MPL-2.0", "PSF-2.0", "Python-2.0", "Unlicense", "Zlib"]
+    ["0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "CC0-1.0", "CNRI-Python", "HPND", "ISC", "MIT", "MIT-0", "MPL-2.0", "PSF-2.0", "Python-2.0", "Unlicense", "Zlib"]
 )
 """SPDX identifiers. MPL-2.0 binds the files it covers only."""
 WORDS: Final = {
@@ -62,15 +61,15 @@ def closure(*roots: str) -> dict[str, Distribution]:
 
 def licences(name: str, metadata: PackageMetadata) -> list[str]:
     """As SPDX identifiers where they can be read, else as they stand; empty: unknown."""
-    expression = metadata.get("License-Expression")
+    expression = metadata.get_all("License-Expression")
     if expression:
-        return list(spdx(expression))
+        return list(spdx(expression[0]))
     classifiers = [
         text.rsplit(" :: ", 1)[-1]
         for text in metadata.get_all("Classifier") or []
         if text.startswith("License :: ") and text != "License :: OSI Approved"
     ]
-    words = classifiers or [metadata.get("License") or ""]
+    words = classifiers or metadata.get_all("License") or [""]
     if not any(words):
         words = [REVIEWED.get(name, "")]
     return [WORDS.get(normal(word), word.strip()) for word in words if word.strip()]

@@ -1,0 +1,162 @@
+"""One TOML file for all roles, read once: composed of the services' own settings.
+
+Unknown keys are refused by their path. Any text may be a reference instead, `file:/run/secrets/x`
+or `env:NAME`, and what is secret must be one outside development.
+"""
+
+import ipaddress
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final, Literal
+from urllib.parse import urlsplit
+
+import msgspec
+from messaging.settings import MessagingSettings
+from msgspec import Struct
+
+from backplane.registry.settings import RegistrySettings
+from backplane.storage.settings import StorageSettings
+from signaling.settings import GatewaySettings
+
+Environment = Literal["development", "production"]
+REFERENCE_BYTES_MAX: Final = 64 * 1024
+TEST_NUMBERS: Final = {"+12025550111": "111111", "+12025550122": "222222", "+12025550133": "333333"}
+"""Of the block that the North American plan keeps for fiction: nobody's telephones ring."""
+DEVELOPMENT_DEFAULTS: Final[dict[str, dict[str, Any]]] = {
+    "messaging": {"allow_unsealed": True, "test_numbers": TEST_NUMBERS}
+}
+
+
+class ConfigError(Exception):
+    """The configuration is refused; the text names the key."""
+
+
+class TelemetrySettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The `[telemetry]` table of the configuration: what a node says of itself."""
+
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["auto", "json", "console"] = "auto"
+    """`auto`: coloured text on a terminal, JSON lines elsewhere."""
+
+
+class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    environment: Environment = "development"
+    """`development` listens on loopback only (unless `--lan`), takes unsealed messages and knows test
+    numbers with fixed codes; `production` does none of that by itself."""
+    gateway: GatewaySettings = GatewaySettings()
+    messaging: MessagingSettings = MessagingSettings()
+    storage: StorageSettings = StorageSettings()
+    registry: RegistrySettings = RegistrySettings()
+    telemetry: TelemetrySettings = TelemetrySettings()
+
+
+def load_config(
+    path: Path | None,
+    changes: Mapping[str, Mapping[str, Any]] | None = None,
+    *,
+    lan: bool = False,
+    variables: Mapping[str, str] | None = None,
+) -> Config:
+    """The file, or (None) the defaults; `changes` by table and key, from the command line, win.
+
+    Raises ConfigError.
+    """
+    document = _read(path) if path is not None else {}
+    _refuse_bare_secrets(document)
+    document = _resolved(document, os.environ if variables is None else variables, "")
+    if document.get("environment", "development") == "development":
+        document = _over(DEVELOPMENT_DEFAULTS, document)
+    if lan and document.get("environment", "development") == "development":
+        document = _over({"gateway": {"host": "0.0.0.0"}}, document)  # noqa: S104 - asked for
+    config = _converted(_over(document, changes or {}))
+    _check(config, lan)
+    return config
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: {error}") from None
+
+
+def _converted(document: Mapping[str, Any]) -> Config:
+    try:
+        return msgspec.convert(document, Config)
+    except msgspec.ValidationError as error:
+        text, _, place = str(error).partition(" - at `$")
+        place = place.rstrip("`").lstrip(".")
+        raise ConfigError(f"{place}: {text}" if place else text) from None
+
+
+def _over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Tables key by key; a table inside a table (test numbers) is replaced whole."""
+    merged = {name: dict(v) if isinstance(v, Mapping) else v for name, v in below.items()}
+    for name, value in above.items():
+        known = merged.get(name)
+        if isinstance(known, dict) and isinstance(value, Mapping):
+            merged[name] = {**known, **value}
+        else:
+            merged[name] = value
+    return merged
+
+
+def _resolved(value: Any, variables: Mapping[str, str], place: str) -> Any:
+    """With every reference replaced by what it points at."""
+    if isinstance(value, dict):
+        return {
+            key: _resolved(part, variables, f"{place}.{key}".lstrip("."))
+            for key, part in value.items()
+        }
+    if isinstance(value, str) and value.startswith("env:"):
+        if value[4:] not in variables:
+            raise ConfigError(f"{place}: the environment has no {value[4:]}")
+        return variables[value[4:]]
+    if isinstance(value, str) and value.startswith("file:"):
+        return _referred(Path(value[5:]), place)
+    return value
+
+
+def _referred(path: Path, place: str) -> str:
+    try:
+        with path.open(encoding="utf-8") as file:
+            return file.read(REFERENCE_BYTES_MAX).rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{place}: {path}: {error}") from None
+
+
+def _refuse_bare_secrets(document: Mapping[str, Any]) -> None:
+    registry = document.get("registry")
+    url = registry.get("url") if isinstance(registry, Mapping) else None
+    if document.get("environment") != "production" or not isinstance(url, str):
+        return
+    if not url.startswith(("env:", "file:")) and urlsplit(url).password:
+        raise ConfigError("registry.url: holds a password; refer to it (env:NAME or file:PATH)")
+
+
+def _check(config: Config, lan: bool) -> None:
+    """What no table can see by itself."""
+    gateway, messaging = config.gateway, config.messaging
+    if config.environment == "development":
+        if not lan and not is_loopback(gateway.host):
+            raise ConfigError(
+                "gateway.host: in development the gateway listens on loopback only; "
+                'start it with --lan, or say environment = "production"'
+            )
+        if not is_loopback(gateway.admin_host):
+            raise ConfigError("gateway.admin_host: in development on loopback only")
+    elif messaging.test_numbers:
+        raise ConfigError('messaging.test_numbers: only while environment = "development"')
+
+
+def is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
