@@ -15,7 +15,7 @@ from uuid import UUID
 from ringline.protocol import frames
 from ringline.protocol.limits import ACKNOWLEDGE_POSITIONS_MAX, SEND_WINDOW_FRAMES_MAX
 from ringline.protocol.problems import Problem, ProblemType
-from ringline.protocol.types import Address, ContentType, DeviceBody, Recipient
+from ringline.protocol.types import Address, ContentType, DeviceBody, ReceiptKind, Recipient
 
 PASSING: Final = frozenset(
     problem.uri
@@ -76,6 +76,8 @@ class Courier:
     """Unanswered sends on the wire at a time; more wait here."""
     shown_to: int = 0
     redelivered: int = 0
+    receipted: int = 0
+    """Own messages that a recipient's device acknowledged."""
     _sequences: dict[UUID, int] = field(default_factory=dict)
     _next_ref: int = 1
     _waiting: dict[int, frames.Send] = field(default_factory=dict)
@@ -178,8 +180,11 @@ class Courier:
             self.redelivered += 1
             return None
         self.shown_to = frame.position
-        if isinstance(frame.entry, frames.Message):
-            return Showed(frame.position, frame.entry)
+        entry = frame.entry
+        if isinstance(entry, frames.Message):
+            return Showed(frame.position, entry)
+        if isinstance(entry, frames.Receipt) and entry.kind is ReceiptKind.DELIVERED:
+            self.receipted += len(entry.ids)
         return None
 
     def _refused(self, frame: frames.Error) -> Event:

@@ -9,12 +9,12 @@ from ringline.protocol.types import Address
 
 
 class Witness(Protocol):
-    def attempted(self, device: Device, send: frames.Send) -> None:
+    def attempted(self, device: Device, send: frames.Send, /) -> None:
         """Before the send can leave."""
 
-    def answered(self, device: Device, answer: Answered) -> None: ...
+    def answered(self, device: Device, answer: Answered, /) -> None: ...
 
-    def showed(self, device: Device, shown: Showed) -> None:
+    def showed(self, device: Device, shown: Showed, /) -> None:
         """Before the acknowledgement can leave."""
 
     def settle(self) -> None:

@@ -7,7 +7,7 @@ import pytest
 from loadtest.courier import Answered, Courier, Device, Refused, Showed
 from ringline.protocol import frames
 from ringline.protocol.problems import Problem, ProblemType
-from ringline.protocol.types import Address, ContentType
+from ringline.protocol.types import Address, ContentType, ReceiptKind
 
 ME = Device(Address(UUID(int=1), 1), 11, "c" * 43)
 PEER = Device(Address(UUID(int=2), 1), 22, "d" * 43)
@@ -187,3 +187,19 @@ def test_acknowledgements_are_split_at_the_protocol_limit() -> None:
         len(frame.positions) for frame in courier.take() if isinstance(frame, frames.Acknowledge)
     ]
     assert sizes == [256, 44]
+
+
+def test_delivered_receipts_are_counted_and_acknowledged() -> None:
+    courier = Courier(ME)
+    connect(courier)
+    receipt = frames.Receipt(
+        kind=ReceiptKind.DELIVERED,
+        by=PEER.address,
+        conversation=PEER.address.account,
+        ids=[UUID(int=1), UUID(int=2)],
+        at=1,
+        message_sender=ME.address.account,
+    )
+    assert courier.receive(frames.Deliver(position=9, entry=receipt)) is None
+    assert courier.receipted == 2
+    assert list(courier.take()) == [frames.Acknowledge(positions=[9])]
