@@ -1,0 +1,215 @@
+"""The REST edge: request in, exactly one answer out, a problem document for everything that fails.
+
+Steps: route, budget and token, body within its limit while it is read, schema, operation.
+"""
+
+import asyncio
+import re
+from typing import Any, Final
+
+import structlog
+from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.web import RequestPayloadError
+
+from messaging.errors import Refused
+from ringline.protocol import limits
+from ringline.protocol.codec import decode_body, encode_body
+from ringline.protocol.problems import ProblemType
+from ringline.protocol.types import Address
+from signaling.client_address import budget_key
+from signaling.net.http_server import HEADERS, peer_of, problem_response
+from signaling.net.socket import SocketDoor
+from signaling.openapi import openapi_document
+from signaling.operations import Request
+from signaling.parts import Parts
+from signaling.rate import TokenBucket
+from signaling.refusals import Expected, problem_of
+from signaling.routes import Match, Route, RouteTable, WrongMethod
+
+SOCKET_PATH: Final = "/v1/socket"
+OPENAPI_PATH: Final = "/v1/openapi.json"
+GET_ONLY: Final = frozenset({SOCKET_PATH, OPENAPI_PATH})
+METHODS: Final = frozenset({"GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS"})
+_TOKEN: Final = re.compile(r"^Bearer +([A-Za-z0-9_-]{20,128})$", re.IGNORECASE)
+
+_log = structlog.get_logger()
+
+
+class RestDoor:
+    def __init__(self, parts: Parts, socket: SocketDoor) -> None:
+        self._parts = parts
+        self._socket = socket
+        self._table = RouteTable()
+        self._openapi = encode_body(openapi_document())
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """The one handler of the server."""
+        start = asyncio.get_running_loop().time()
+        route = "-"
+        try:
+            route, response = await self._dispatch(request)
+        except Expected as error:
+            response = problem_response(problem_of(error))
+        except (ConnectionError, asyncio.CancelledError):
+            raise
+        except Exception:
+            _log.exception("request broke", method=_method(request))
+            response = problem_response(ProblemType.INTERNAL.describe())
+        if response.status == ProblemType.TOO_LARGE.status:
+            response.force_close()
+        self._account(request, route, response, asyncio.get_running_loop().time() - start)
+        return response
+
+    def _account(
+        self, request: web.BaseRequest, route: str, response: web.StreamResponse, seconds: float
+    ) -> None:
+        method, status = _method(request), response.status
+        metrics = self._parts.metrics
+        metrics.http_requests.labels(route=route, method=method, status=str(status)).inc()
+        if route != SOCKET_PATH:
+            metrics.http_request_seconds.labels(route=route).observe(seconds)
+        _log.info("request", method=method, route=route, status=status, ms=round(seconds * 1000))
+
+    async def _dispatch(self, request: web.BaseRequest) -> tuple[str, web.StreamResponse]:
+        path = request.path
+        if path in GET_ONLY:
+            return path, await self._fixed(request, path)
+        found = self._table.match(request.method, path)
+        if isinstance(found, Match):
+            return found.route.path, await self._refusing(request, found)
+        self._charge(request)
+        if isinstance(found, WrongMethod):
+            return "-", _wrong_method(found.allowed)
+        raise Refused(ProblemType.NOT_FOUND.describe())
+
+    async def _fixed(self, request: web.BaseRequest, path: str) -> web.StreamResponse:
+        if request.method != "GET":
+            self._charge(request)
+            return _wrong_method(("GET",))
+        if path == SOCKET_PATH:
+            try:
+                return await self._socket.open(request)
+            except Refused as error:
+                return problem_response(error.problem)
+        self._charge(request)
+        return _json(200, self._openapi)
+
+    async def _refusing(self, request: web.BaseRequest, found: Match) -> web.StreamResponse:
+        """With the route known, so that refusals are counted under it."""
+        try:
+            return await self._serve(request, found.route, found.parameters)
+        except Expected as error:
+            return problem_response(problem_of(error))
+
+    async def _serve(
+        self, request: web.BaseRequest, route: Route, parameters: dict[str, Any]
+    ) -> web.Response:
+        device = None
+        if route.authenticated:
+            device = await self._authenticate(request)
+        else:
+            self._charge(request)
+        body = await self._body(request, route.body) if route.body is not None else None
+        operation = getattr(self._parts.operations, route.name)
+        answer = await operation(Request(self._client(request), device, parameters, body))
+        if answer is None:
+            return web.Response(status=route.status, headers=HEADERS)
+        return _json(route.status, encode_body(answer))
+
+    # Who asks.
+
+    def _client(self, request: web.BaseRequest) -> str:
+        forwarded = request.headers.getall("X-Forwarded-For", [])
+        return self._parts.client_addresses.client(peer_of(request.transport), forwarded)
+
+    def _charge(self, request: web.BaseRequest) -> None:
+        """To the address: nobody says who asks."""
+        key = budget_key(self._client(request))
+        _spend(self._parts.address_buckets.of(key, self._parts.clock()), self._parts.clock())
+
+    async def _authenticate(self, request: web.BaseRequest) -> Address:
+        key, now = budget_key(self._client(request)), self._parts.clock()
+        failures = self._parts.address_buckets.of(key, now)
+        _require(failures, now)
+        try:
+            grant = await self._parts.access.authenticate(_bearer(request))
+        except Refused:
+            failures.draw(now, 1)
+            raise
+        _spend(self._parts.account_buckets.of(grant.address.account, now), now)
+        return grant.address
+
+    # What it brings.
+
+    async def _body(self, request: web.BaseRequest, shape: type) -> Any:
+        _check_body_head(request)
+        if request.headers.get("Expect", "").lower() == "100-continue":
+            await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            request.writer.output_size = 0
+        return decode_body(await self._read(request), shape)
+
+    async def _read(self, request: web.BaseRequest) -> bytes:
+        """Raise Refused as soon as one byte too many has come."""
+        data = bytearray()
+        try:
+            async with asyncio.timeout(self._parts.settings.body_timeout_s):
+                while chunk := await request.content.readany():
+                    data += chunk
+                    if len(data) > limits.FRAME_BYTES_MAX:
+                        raise _too_large()
+        except TimeoutError:
+            raise Refused(ProblemType.MALFORMED.describe("the body did not come in time")) from None
+        except (RequestPayloadError, HttpProcessingError):
+            raise Refused(ProblemType.MALFORMED.describe("the body is broken")) from None
+        return bytes(data)
+
+
+def _bearer(request: web.BaseRequest) -> str:
+    values = request.headers.getall("Authorization", [])
+    match = _TOKEN.match(values[0]) if len(values) == 1 else None
+    if match is None:
+        raise Refused(ProblemType.UNAUTHENTICATED.describe())
+    return match[1]
+
+
+def _check_body_head(request: web.BaseRequest) -> None:
+    for value in request.headers.getall("Content-Encoding", []):
+        if value.strip().lower() != "identity":
+            raise Refused(ProblemType.MEDIA_TYPE.describe("bodies travel uncompressed"))
+    if (
+        request.content_type != "application/json"
+        or len(request.headers.getall("Content-Type", [])) != 1
+    ):
+        raise Refused(ProblemType.MEDIA_TYPE.describe("bodies are application/json"))
+    if (request.content_length or 0) > limits.FRAME_BYTES_MAX:
+        raise _too_large()
+
+
+def _too_large() -> Refused:
+    return Refused(ProblemType.TOO_LARGE.describe(f"at most {limits.FRAME_BYTES_MAX} bytes"))
+
+
+def _require(bucket: TokenBucket, now: int) -> None:
+    wait_ms = bucket.wait_ms(now)
+    if wait_ms:
+        raise Refused(ProblemType.RATE_LIMITED.describe(retry_after_s=-(-wait_ms // 1000)))
+
+
+def _spend(bucket: TokenBucket, now: int) -> None:
+    _require(bucket, now)
+    bucket.take(now)
+
+
+def _wrong_method(allowed: tuple[str, ...]) -> web.Response:
+    problem = ProblemType.METHOD_NOT_ALLOWED.describe()
+    return problem_response(problem, {"Allow": ", ".join(allowed)})
+
+
+def _json(status: int, body: bytes) -> web.Response:
+    return web.Response(status=status, body=body, content_type="application/json", headers=HEADERS)
+
+
+def _method(request: web.BaseRequest) -> str:
+    """As a label: no peer invents one."""
+    return request.method if request.method in METHODS else "other"

@@ -1,0 +1,30 @@
+from typing import get_args
+
+from ringline.protocol.close_codes import CloseCode
+from ringline.protocol.codec import SUBPROTOCOLS
+from ringline.protocol.frames import AnyClientFrame, AnyServerFrame
+from signaling.asyncapi import asyncapi_document
+
+DOCUMENT = asyncapi_document()
+
+
+def test_every_frame_is_a_message_of_its_direction() -> None:
+    for name, frames in (("fromClient", AnyClientFrame), ("toClient", AnyServerFrame)):
+        listed = [m["$ref"].rpartition("/")[2] for m in DOCUMENT["operations"][name]["messages"]]
+        assert listed == [frame.__name__ for frame in get_args(frames)]
+
+
+def test_every_message_has_a_name_a_summary_and_a_schema() -> None:
+    for message in DOCUMENT["components"]["messages"].values():
+        assert message["name"]
+        assert "$ref" in message["payload"]
+    assert DOCUMENT["components"]["messages"]["TypingNotice"]["name"] == "typing"
+    assert DOCUMENT["components"]["messages"]["Send"]["summary"]
+
+
+def test_close_codes_and_sub_protocols_are_named() -> None:
+    text = DOCUMENT["info"]["description"]
+    for code in CloseCode:
+        assert str(code.value) in text
+    for name in SUBPROTOCOLS:
+        assert name in text
