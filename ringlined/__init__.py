@@ -1,0 +1,1 @@
+"""The door: composition root, supervisor and operator's command."""

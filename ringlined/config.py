@@ -24,8 +24,15 @@ Environment = Literal["development", "production"]
 REFERENCE_BYTES_MAX: Final = 64 * 1024
 TEST_NUMBERS: Final = {"+12025550111": "111111", "+12025550122": "222222", "+12025550133": "333333"}
 """Of the block that the North American plan keeps for fiction: nobody's telephones ring."""
+TEST_PREFIX: Final = "+1555"
+"""An area code that is not given out."""
 DEVELOPMENT_DEFAULTS: Final[dict[str, dict[str, Any]]] = {
-    "messaging": {"allow_unsealed": True, "test_numbers": TEST_NUMBERS}
+    "messaging": {
+        "allow_unsealed": True,
+        "log_codes": True,
+        "test_numbers": TEST_NUMBERS,
+        "test_prefix": TEST_PREFIX,
+    }
 }
 
 
@@ -73,6 +80,11 @@ def load_config(
     config = _converted(_over(document, changes or {}))
     _check(config, lan)
     return config
+
+
+def names_redis(path: Path | None) -> bool:
+    """Whether the file says which Redis to use. Raises ConfigError."""
+    return path is not None and "url" in _read(path).get("registry", {})
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -149,8 +161,10 @@ def _check(config: Config, lan: bool) -> None:
             )
         if not is_loopback(gateway.admin_host):
             raise ConfigError("gateway.admin_host: in development on loopback only")
-    elif messaging.test_numbers:
-        raise ConfigError('messaging.test_numbers: only while environment = "development"')
+        return
+    for key in ("test_numbers", "test_prefix", "log_codes"):
+        if getattr(messaging, key):
+            raise ConfigError(f'messaging.{key}: only while environment = "development"')
 
 
 def is_loopback(host: str) -> bool:

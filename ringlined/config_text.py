@@ -20,6 +20,7 @@ WIDTH: Final = 96
 HEAD: Final = """\
 # Ringline's configuration. Every key is optional and stands here with its default.
 # Any text may be a reference instead: "env:NAME" or "file:/run/secrets/name".
+# `#key = value` is a key at its default: take the # away to change it.
 # Check a file with `ringlined config --check FILE`.
 """
 
@@ -38,11 +39,14 @@ def default_text() -> str:
 
 def _table(name: str, settings: Struct) -> str:
     comments = _comments(type(settings))
-    lines = [f"[{name}]\n"]
+    lines, inner = [f"[{name}]\n"], []
     for field in msgspec.structs.fields(settings):
         value = getattr(settings, field.name)
-        lines.append(_key(field.name, value, comments.get(field.name), "# "))
-    return "\n".join(lines)
+        if isinstance(value, Struct):
+            inner.append(_table(f"{name}.{field.name}", value))
+        else:
+            lines.append(_key(field.name, value, comments.get(field.name), "#"))
+    return "\n".join([*lines, *inner])
 
 
 def _key(name: str, value: Any, comment: str | None, mark: str) -> str:

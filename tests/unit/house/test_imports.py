@@ -33,7 +33,7 @@ PLANTED: Final = {
 
 ADAPTERS: Final = {
     "redis": re.compile(r"redis"),
-    "sqlalchemy": re.compile(r"sql|migrations"),
+    "sqlalchemy": re.compile(r"sql|migrations|_tables"),
     "sqlite3": re.compile(r"sql|migrations"),
     "aiosqlite": re.compile(r"sql|migrations"),
     "alembic": re.compile(r"sql|migrat|alembic"),

@@ -1,0 +1,3 @@
+"""`ringlined demo`."""
+def demo() -> None:
+    """placeholder"""

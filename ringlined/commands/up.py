@@ -1,0 +1,55 @@
+"""`ringlined up`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import uvloop
+
+from backplane.storage.open_sqlite import migrate
+from backplane.telemetry.logs import configure_logs
+from ringlined.commands.options import (
+    AdminPortOption,
+    ConfigOption,
+    DataOption,
+    LanOption,
+    PortOption,
+    configured,
+    end,
+    ends_plainly,
+)
+from ringlined.config import names_redis
+from ringlined.data_directory import InUse, data_directory
+from ringlined.embedded import Embedded, run_embedded
+from ringlined.exit_codes import ExitCode
+from ringlined.supervisor import RoleFailed
+
+
+def up(
+    config: ConfigOption = None,
+    data: DataOption = None,
+    port: PortOption = None,
+    admin_port: AdminPortOption = None,
+    lan: LanOption = False,
+    demo: Annotated[
+        bool, typer.Option("--demo", help="When it is up, run the demo on it; then stay up.")
+    ] = False,
+) -> None:
+    """Run the whole stack on this machine: a private Redis and each role in its own process.
+
+    Ctrl-C stops everything. A role that dies comes back.
+    """
+    settings = configured(config, data, port, admin_port, lan)
+    configure_logs(settings.telemetry.log_level, settings.telemetry.log_format, role="up")
+    directory = Path(settings.storage.directory)
+    try:
+        with ends_plainly(), data_directory(directory) as place:
+            migrate(settings.storage)
+            embedded = Embedded(
+                settings, place, config, redis_configured=names_redis(config), lan=lan, demo=demo
+            )
+            uvloop.run(run_embedded(embedded))
+    except InUse as error:
+        end(ExitCode.UNAVAILABLE, str(error))
+    except RoleFailed as error:
+        raise typer.Exit(error.code) from error
