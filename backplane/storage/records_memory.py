@@ -129,7 +129,9 @@ class MemoryRecords:
             return False
         self._pairs[pair] = (CallPair(expected_version + 1, document), deadline)
         for row in rows:
-            self._calls[row.call] = row
+            known = self._calls.get(row.call, row)
+            if {known.caller, known.callee} == {row.caller, row.callee}:
+                self._calls[row.call] = row
         return True
 
     async def call(self, call: UUID) -> CallRow | None:

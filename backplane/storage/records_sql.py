@@ -222,7 +222,15 @@ class SqlRecords:
                 callee=row.callee.bytes,
                 document=row.document,
             )
-            .on_conflict_do_update(index_elements=["call"], set_={"document": row.document})
+            .on_conflict_do_update(
+                index_elements=["call"],
+                set_={"document": row.document},
+                # An id that two other accounts already use stays theirs.
+                where=sa.and_(
+                    calls.c.caller.in_([row.caller.bytes, row.callee.bytes]),
+                    calls.c.callee.in_([row.caller.bytes, row.callee.bytes]),
+                ),
+            )
         )
 
     async def _all(self, query: sa.Select[Any]) -> Sequence[sa.Row[Any]]:
