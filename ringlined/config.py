@@ -13,11 +13,11 @@ from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
 import msgspec
-from messaging.settings import MessagingSettings
 from msgspec import Struct
 
 from backplane.registry.settings import RegistrySettings
 from backplane.storage.settings import StorageSettings
+from messaging.settings import MessagingSettings
 from signaling.settings import GatewaySettings
 
 Environment = Literal["development", "production"]

@@ -1,3 +1,5 @@
 """`ringlined demo`."""
+
+
 def demo() -> None:
     """placeholder"""

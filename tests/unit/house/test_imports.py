@@ -41,7 +41,23 @@ ADAPTERS: Final = {
 """Library: what the path of a module that imports it must match."""
 
 EFFECTS: Final = frozenset(
-    ["aiohttp", "asyncio", "concurrent", "multiprocessing", "queue", "random", "secrets", "selectors", "signal", "socket", "ssl", "subprocess", "threading", "time", "uvloop"]
+    [
+        "aiohttp",
+        "asyncio",
+        "concurrent",
+        "multiprocessing",
+        "queue",
+        "random",
+        "secrets",
+        "selectors",
+        "signal",
+        "socket",
+        "ssl",
+        "subprocess",
+        "threading",
+        "time",
+        "uvloop",
+    ]
 )
 EFFECT_NAMES: Final = frozenset(["urandom", "uuid4", "uuid7", "utcnow", "monotonic", "getrandom"])
 EFFECT_FILES: Final = re.compile(

@@ -99,7 +99,7 @@ def test_lan_listens_everywhere_but_the_administrative_port(write: Write) -> Non
 )
 def test_production_refuses_what_is_for_development(write: Write, key: str) -> None:
     text = f'environment = "production"\n[messaging]\n{key}'
-    with pytest.raises(ConfigError, match=key.split()[0]):
+    with pytest.raises(ConfigError, match=key.split(maxsplit=1)[0]):
         load_config(write(text))
 
 
