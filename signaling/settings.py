@@ -12,7 +12,7 @@ on its way, a client that never reads costs less than 1 MiB."""
 WINDOW_BYTES_MAX: Final = 512 * 1024
 """Payloads of one connection that were delivered and are not acknowledged."""
 TRANSPORT_BYTES_MAX: Final = 64 * 1024
-CLOSE_TIMEOUT_S: Final = 5
+CLOSE_TIMEOUT_S: Final = 3
 HEADER_LINE_BYTES_MAX: Final = 8 * 1024
 HEADERS_MAX: Final = 64
 

@@ -11,6 +11,7 @@ then it waits for the one before and goes again, once.
 """
 
 import asyncio
+import struct
 from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -46,6 +47,8 @@ ANONYMOUS_FRAMES_PER_S: Final = 5
 ANONYMOUS_FRAMES_BURST: Final = 10
 FLUSH_TIMEOUT_S: Final = 1.0
 THROTTLE_STEP_S_MAX: Final = 1.0
+DISCARD_PAUSE_S: Final = 0.002
+"""Between frames that nobody will look at: a flood is not read at full speed to its end."""
 
 _log = structlog.get_logger()
 
@@ -85,6 +88,7 @@ class WebSocketConnection:
         self._draining = False
         self._code: CloseCode | None = None
         self._shutting: asyncio.Task[None] | None = None
+        self._peer_done = asyncio.Event()
 
     async def run(self) -> None:
         """Until either side has closed."""
@@ -94,6 +98,7 @@ class WebSocketConnection:
         try:
             await self._read()
         finally:
+            self._peer_done.set()
             self._parts.metrics.connections_open.dec()
             self.session.close(CloseCode.GOING_AWAY)
             self._parts.left(self)
@@ -110,18 +115,25 @@ class WebSocketConnection:
     # Reading.
 
     async def _read(self) -> None:
-        while self._code is None:
+        while True:
             message = await self._ws.receive()
             if message.type not in _FROM_PEER:
-                self._count_refused_message(message.type)
+                await self._ended(message.type)
                 return
-            if self._draining:
+            # While the connection closes what still comes is thrown away: a socket closed with
+            # unread bytes is reset, and the close code would be lost with it.
+            if self._draining or self._code is not None:
+                await asyncio.sleep(DISCARD_PAUSE_S)
                 continue
             if await self._admit():
                 await self._take(message.type, message.data)
 
-    def _count_refused_message(self, kind: WSMsgType) -> None:
-        if kind is WSMsgType.ERROR:
+    async def _ended(self, kind: WSMsgType) -> None:
+        if self._code is not None:
+            return
+        if kind is WSMsgType.CLOSE:
+            await self._ws.close(drain=False)
+        elif kind is WSMsgType.ERROR:
             self._parts.metrics.sessions_closed.labels(code=int(self._ws.close_code or 1006)).inc()
 
     async def _admit(self) -> bool:
@@ -320,7 +332,8 @@ class WebSocketConnection:
             await self._flush()
         try:
             async with asyncio.timeout(CLOSE_TIMEOUT_S):
-                await self._ws.close(code=int(code))
+                await self._ws.send_frame(_CLOSE_CODE.pack(code), WSMsgType.CLOSE)
+                await self._peer_done.wait()
         except (TimeoutError, ConnectionError, RuntimeError):
             _log.debug("close not answered", close_code=int(code))
         finally:
@@ -334,4 +347,5 @@ class WebSocketConnection:
             _log.debug("frames left unsent", waiting=len(self._outgoing))
 
 
+_CLOSE_CODE: Final = struct.Struct("!H")
 _FROM_PEER: Final = frozenset({WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.PING, WSMsgType.PONG})

@@ -78,6 +78,7 @@ class SocketDoor:
         ws: web.WebSocketResponse[Literal[False]] = web.WebSocketResponse(
             timeout=PEER_CLOSE_TIMEOUT_S,
             autoping=False,
+            autoclose=False,
             protocols=[codec.subprotocol],
             compress=False,
             max_msg_size=limits.FRAME_BYTES_MAX + 1,
