@@ -90,10 +90,15 @@ class Courier:
     _ready: bool = False
 
     def compose(
-        self, message: UUID, conversation: UUID, recipients: list[Recipient]
+        self,
+        message: UUID,
+        conversation: UUID,
+        recipients: list[Recipient],
+        sequence: int | None = None,
     ) -> frames.Send:
-        """Enter a new message, the next of its conversation. It leaves by `take`."""
-        sequence = self._sequences.get(conversation, 0) + 1
+        """Enter a new message, the next of its conversation unless told. It leaves by `take`."""
+        if sequence is None:
+            sequence = self._sequences.get(conversation, 0) + 1
         self._sequences[conversation] = sequence
         send = frames.Send(
             ref=self._next_ref,

@@ -1,6 +1,7 @@
 """What the kernel counts for a process and its descendants, from /proc. CPU in seconds, memory in KiB."""
 
 import os
+import signal
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,10 @@ class Process:
         """Neither gone nor a zombie."""
         fields = _stat(self.pid)
         return fields is not None and fields[0] != "Z"
+
+    def kill(self) -> None:
+        """kill -9. Raise ProcessLookupError."""
+        os.kill(self.pid, signal.SIGKILL)
 
     def cpu_s(self) -> float:
         """User and system time so far; 0 when it is gone."""

@@ -75,6 +75,8 @@ class WireClient:
         self.courier = Courier(device)
         self.connection = 0
         """How often this client was ready."""
+        self.disconnections = 0
+        self.retry_delay_s = RETRY_DELAY_S
         self.first_answer_at: float | None = None
         """Monotonic time of the first `sent` on this connection."""
         self.cut_off: frozenset[UUID] = frozenset()
@@ -84,7 +86,7 @@ class WireClient:
         self.shown = 0
         self._http = http
         self._bases = bases
-        self._at = 0
+        self.at = 0
         self._witness = witness
         self._randomness = randomness
         self._answer_timeout_s = answer_timeout_s
@@ -96,11 +98,11 @@ class WireClient:
 
     @property
     def base(self) -> str:
-        return self._bases[self._at]
+        return self._bases[self.at]
 
     def point(self, index: int) -> None:
         """The gateway of the next connection."""
-        self._at = index
+        self.at = index
 
     def start(self) -> None:
         self._task = asyncio.create_task(self._run())
@@ -111,9 +113,10 @@ class WireClient:
             with suppress(asyncio.CancelledError):
                 await self._task
 
-    def send(self, to: Device, body: bytes) -> frames.Send:
+    def send(self, to: Device, body: bytes, sequence: int | None = None) -> frames.Send:
         """Enter a one-to-one message and let it leave at the loop's next step."""
-        send = self.courier.compose(uuid7(), to.address.account, [to.as_recipient(body)])
+        recipients = [to.as_recipient(body)]
+        send = self.courier.compose(uuid7(), to.address.account, recipients, sequence)
         self._witness.attempted(self.device, send)
         self._due.set()
         return send
@@ -136,10 +139,6 @@ class WireClient:
                 self.losses[str(error)] += 1
             except codec.Malformed as error:
                 self.findings.append(f"malformed frame: {error.problem}")
-            finally:
-                self.cut_off = frozenset(self.courier.in_flight)
-                self.courier.disconnected()
-                self._socket = None
             await asyncio.sleep(self._randomness.uniform(*RECONNECT_PAUSE_S))
 
     async def _connect_once(self) -> None:
@@ -173,7 +172,14 @@ class WireClient:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            self._disconnected()
             await connection.close()
+
+    def _disconnected(self) -> None:
+        self._socket = None
+        self.disconnections += 1
+        self.cut_off = frozenset(self.courier.in_flight)
+        self.courier.disconnected()
 
     def _closed(self, code: int | None) -> None:
         if self._deaf:
@@ -205,7 +211,7 @@ class WireClient:
         if not event.passing:
             self.findings.append(f"refused: {event.problem}")
             return
-        asyncio.get_running_loop().call_later(RETRY_DELAY_S, self._retry)
+        asyncio.get_running_loop().call_later(self.retry_delay_s, self._retry)
 
     def _retry(self) -> None:
         self.courier.retry()

@@ -1,6 +1,7 @@
 """Who is told what a client does, as it does it."""
 
 from typing import Protocol
+from uuid import UUID
 
 from loadtest.courier import Answered, Device, Showed
 from loadtest.journal import Acked, Attempt, Journal, Shown, body_hash
@@ -27,7 +28,13 @@ class JournalWitness:
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
         self.attempts = 0
-        self.answers = 0
+        self.answered_at: dict[UUID, int] = {}
+        """The server's time of each message that was answered."""
+
+    @property
+    def answers(self) -> int:
+        """Messages answered, each once."""
+        return len(self.answered_at)
 
     def attempted(self, device: Device, send: frames.Send) -> None:
         self.attempts += 1
@@ -44,7 +51,7 @@ class JournalWitness:
         )
 
     def answered(self, device: Device, answer: Answered) -> None:
-        self.answers += 1
+        self.answered_at.setdefault(answer.send.id, answer.sent_at)
         self._journal.record(
             Acked(message=answer.send.id, sender=device.address, sent_at=answer.sent_at)
         )
