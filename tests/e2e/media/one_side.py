@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 
 import msgspec
+
 from ringline.media.peer import MediaPeer, MediaPlan
 from ringline.media.sinks import FileSink, NullSink
 from ringline.media.sources import FileSource
@@ -53,5 +54,5 @@ async def main(role: str, source: str, recording: str, height: int | None) -> No
 
 
 if __name__ == "__main__":
-    arguments = sys.argv[1:]
-    asyncio.run(main(*arguments[:3], int(arguments[3]) if len(arguments) > 3 else None))  # type: ignore[call-arg]
+    role, source, recording, *more = sys.argv[1:]
+    asyncio.run(main(role, source, recording, int(more[0]) if more else None))

@@ -4,6 +4,7 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from ringline.media import description
 from ringline.media.errors import MediaRefused
 from ringline.protocol.limits import CALL_BODY_BYTES_MAX

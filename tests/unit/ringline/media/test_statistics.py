@@ -11,6 +11,7 @@ from aiortc.stats import (
     RTCStats,
     RTCTransportStats,
 )
+
 from ringline.media.quality import estimate_mos
 from ringline.media.statistics import Counters, compose
 

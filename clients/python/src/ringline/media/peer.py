@@ -31,7 +31,7 @@ from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 
 from ringline.media import description, transport
 from ringline.media.audio_encoder import OpusEncoder
-from ringline.media.errors import MediaFailed, MediaRefused
+from ringline.media.errors import MediaFailed, MediaRefused, MediaUnavailable
 from ringline.media.sinks import NullSink, Sink
 from ringline.media.sources import Source
 from ringline.media.statistics import CallStatistics, Counters, compose
@@ -117,21 +117,22 @@ class MediaPeer:
         return description.encode("offer", await self._describe())
 
     async def answer(self, offer: bytes) -> bytes:
-        """The body for an accept. Raise MediaRefused when the offer is not acceptable."""
+        """The body for an accept. Raise MediaRefused when the offer is not acceptable, MediaFailed
+        without an address, MediaUnavailable when the sink cannot begin."""
         sdp = description.decode(offer, "offer")
         self._advance("new", "answered")
         wanted = {"audio": self._media.audio, "video": self._media.video}
         offered = description.kinds(sdp)
         if not any(wanted[kind] for kind in offered):
             raise MediaRefused("the offer has nothing that this side takes")
-        # In the offer's order: aiortc stops a shared transport when the first of it comes second.
-        self._add_transceivers([kind for kind in offered if wanted[kind]])
-        await self._apply(sdp, "offer")
-        for transceiver in self._connection.getTransceivers():
-            if transceiver not in self._transceivers.values():
+        # All, in the offer's order: aiortc stops a shared transport when its first comes second.
+        self._add_transceivers(offered)
+        for kind, transceiver in self._transceivers.items():
+            if not wanted[kind]:
                 transceiver.direction = "inactive"
+        await self._apply(sdp, "offer")
         local = await self._describe()
-        self._begin(local)
+        await self._begin(local)
         return description.encode("answer", local)
 
     async def accept_answer(self, answer: bytes) -> None:
@@ -145,7 +146,7 @@ class MediaPeer:
             raise MediaRefused("the answer is to another offer")
         self._stage = "answered"
         await self._apply(sdp, "answer")
-        self._begin(local)
+        await self._begin(local)
 
     async def connected(self, timeout_s: float) -> None:
         """Return when media can flow, encrypted. Raise MediaFailed when it cannot, or not in time."""
@@ -207,7 +208,8 @@ class MediaPeer:
 
     def _add_transceivers(self, kinds: list[str]) -> None:
         for kind in kinds:
-            track = getattr(self._media.source, kind, None)
+            wanted = getattr(self._media, kind)
+            track = getattr(self._media.source, kind, None) if wanted else None
             transceiver = self._connection.addTransceiver(
                 track or kind, "recvonly" if track is None else "sendrecv"
             )
@@ -243,7 +245,7 @@ class MediaPeer:
                 f"the {kind} does not describe a call that is possible here"
             ) from None
 
-    def _begin(self, local_sdp: str) -> None:
+    async def _begin(self, local_sdp: str) -> None:
         """Both descriptions are known: the connection is being made."""
         self._negotiated_s = self._heard_s = self._loop.time()
         active = {
@@ -254,7 +256,11 @@ class MediaPeer:
         self._counters.codecs = {kind: _CODECS[kind].partition("/")[2] for kind in active}
         self._video_types = description.payload_types(local_sdp, "VP8/90000")
         receiving = {kind for kind, direction in active.items() if direction in _RECEIVING}
-        self._media.sink.expect(audio="audio" in receiving, video="video" in receiving)
+        try:
+            self._media.sink.expect(audio="audio" in receiving, video="video" in receiving)
+        except MediaUnavailable:
+            await self.close()
+            raise
         for kind in receiving:
             track = self._transceivers[kind].receiver.track
             self._pumps.append(self._loop.create_task(self._pump(kind, track)))

@@ -32,9 +32,11 @@ class Recorder:
 
     def __init__(self, path: Path | str, *, audio: bool, video: bool) -> None:
         try:
-            self._container = av.open(str(path), "w", format="matroska")
-        except (av.FFmpegError, OSError) as error:
-            raise MediaUnavailable(f"{path} cannot be written: {error}") from None
+            # Our own: PyAV would open it at the first packet only, too late to tell anybody.
+            self._file = Path(path).open("wb")  # noqa: SIM115 (closed by `close`)
+        except OSError as error:
+            raise MediaUnavailable(f"{path} cannot be written: {error.strerror}") from None
+        self._container = av.open(self._file, "w", format="matroska")
         self._missing = {kind for kind, wanted in (("a", audio), ("v", video)) if wanted}
         self._held: list[tuple[Frame, float]] = []
         self._audio: _AudioTrack | None = None
@@ -61,7 +63,10 @@ class Recorder:
                 if track is not None:
                     self._container.mux(track.stream.encode(None))
         finally:
-            self._container.close()
+            try:
+                self._container.close()
+            finally:
+                self._file.close()
 
     def _begin(self) -> None:
         origin_s = self._held[0][1]

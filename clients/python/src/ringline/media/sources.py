@@ -219,7 +219,8 @@ def _file_video(path: str, loop: bool, max_height: int | None) -> Iterator[Frame
         if last is None:
             return
     for repeat in range(VIDEO_TAIL_FRAMES):
-        yield _at(last, last_s + (repeat + 1) * period_s)
+        again = av.VideoFrame.from_ndarray(last.to_ndarray(), format="yuv420p")
+        yield _at(again, last_s + (repeat + 1) * period_s)
 
 
 def _file_audio(path: str, loop: bool) -> Iterator[Frame]:
