@@ -14,7 +14,7 @@ ANSWER_DEADLINE_S: Final = 1.0
 
 
 def find_redis() -> str | None:
-    return shutil.which("redis-server") or shutil.which("redis-server", path="/usr/bin:/usr/sbin")
+    return shutil.which("redis-server")
 
 
 def redis_command(program: str, socket: Path, log_file: Path) -> list[str]:

@@ -87,6 +87,9 @@ def _gateway(
         records=records,
         queues=queues,
         contacts=messaging.contacts,
+        limits=registry.limits,
+        calls_per_caller_minute=config.messaging.calls_per_caller_minute,
+        calls_per_pair_minute=config.messaging.calls_per_pair_minute,
         clock=utc_ms,
         notify=notifier,
     )

@@ -42,7 +42,7 @@ def configured(
     redis: str | None = None,
 ) -> Config:
     """The file with what the command line changes. Ends the program for a wrong one."""
-    changes = {
+    changes: dict[str, dict[str, Any]] = {
         "storage": {"directory": str(data) if data is not None else None},
         "gateway": {"port": port, "admin_port": admin_port},
         "registry": {"url": redis},
