@@ -6,12 +6,14 @@ from msgspec import Meta, Struct
 
 from ringline.protocol import limits
 
-SENDING_BYTES_MAX: Final = 896 * 1024
-"""Frames of one connection that wait to be written; with the transport's own 64 KiB and one frame
-on its way, a client that never reads costs less than 1 MiB."""
-WINDOW_BYTES_MAX: Final = 512 * 1024
+SENDING_BYTES_MAX: Final = 768 * 1024
+"""Frames of one connection that wait to be written; with the transport's 64 KiB and the kernel's
+128 KiB, a client that never reads costs less than 1 MiB."""
+WINDOW_BYTES_MAX: Final = 384 * 1024
 """Payloads of one connection that were delivered and are not acknowledged."""
 TRANSPORT_BYTES_MAX: Final = 64 * 1024
+KERNEL_BYTES_MAX: Final = 64 * 1024
+"""Of the socket's send buffer; Linux doubles it for its own book-keeping."""
 CLOSE_TIMEOUT_S: Final = 3
 HEADER_LINE_BYTES_MAX: Final = 8 * 1024
 HEADERS_MAX: Final = 64

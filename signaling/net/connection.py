@@ -123,6 +123,8 @@ class WebSocketConnection:
             # While the connection closes what still comes is thrown away: a socket closed with
             # unread bytes is reset, and the close code would be lost with it.
             if self._draining or self._code is not None:
+                if self._transport.is_closing():
+                    return
                 await asyncio.sleep(DISCARD_PAUSE_S)
                 continue
             if await self._admit():

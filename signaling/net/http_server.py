@@ -6,6 +6,7 @@ accepting (asyncio: a second; uvloop: accepts on a spare descriptor and hangs up
 """
 
 import asyncio
+import socket
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -19,6 +20,7 @@ from signaling.client_address import UNKNOWN, ClientAddresses, budget_key
 from signaling.settings import (
     HEADER_LINE_BYTES_MAX,
     HEADERS_MAX,
+    KERNEL_BYTES_MAX,
     TRANSPORT_BYTES_MAX,
     GatewaySettings,
 )
@@ -64,6 +66,7 @@ class HttpProtocol(web.RequestHandler):
             stream.abort()
             return
         stream.set_write_buffer_limits(high=TRANSPORT_BYTES_MAX)
+        _bound_kernel_buffer(stream)
         super().connection_made(transport)
 
     def _admit(self, transport: asyncio.Transport) -> bool:
@@ -139,6 +142,14 @@ class HttpServer(web.Server):  # type: ignore[misc,unused-ignore]  # open to ext
 
     def __call__(self) -> web.RequestHandler:
         return HttpProtocol(self, loop=asyncio.get_running_loop(), **self._limits)
+
+
+def _bound_kernel_buffer(transport: asyncio.Transport) -> None:
+    # Left alone, the kernel takes up to 4 MiB for a peer that does not read, and we would not
+    # notice for as long.
+    raw = transport.get_extra_info("socket")
+    if raw is not None:
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, KERNEL_BYTES_MAX)
 
 
 def peer_of(transport: asyncio.BaseTransport | None) -> str:

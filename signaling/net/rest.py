@@ -5,6 +5,7 @@ Steps: route, budget and token, body within its limit while it is read, schema, 
 
 import asyncio
 import re
+from collections.abc import Awaitable
 from typing import Any, Final
 
 import structlog
@@ -25,7 +26,7 @@ from signaling.operations import Request
 from signaling.parts import Parts
 from signaling.rate import TokenBucket
 from signaling.refusals import Expected, problem_of
-from signaling.routes import Match, Route, RouteTable, WrongMethod
+from signaling.routes import Match, NoRoute, Route, RouteTable, WrongMethod
 
 SOCKET_PATH: Final = "/v1/socket"
 OPENAPI_PATH: Final = "/v1/openapi.json"
@@ -46,20 +47,25 @@ class RestDoor:
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """The one handler of the server."""
         start = asyncio.get_running_loop().time()
-        route = "-"
-        try:
-            route, response = await self._dispatch(request)
-        except Expected as error:
-            response = problem_response(problem_of(error))
-        except (ConnectionError, asyncio.CancelledError):
-            raise
-        except Exception:
-            _log.exception("request broke", method=_method(request))
-            response = problem_response(ProblemType.INTERNAL.describe())
+        route, work = self._find(request)
+        response = await self._guard(request, work)
         if response.status == ProblemType.TOO_LARGE.status:
             response.force_close()
         self._account(request, route, response, asyncio.get_running_loop().time() - start)
         return response
+
+    async def _guard(
+        self, request: web.BaseRequest, work: Awaitable[web.StreamResponse]
+    ) -> web.StreamResponse:
+        try:
+            return await work
+        except Expected as error:
+            return problem_response(problem_of(error))
+        except (ConnectionError, asyncio.CancelledError):
+            raise
+        except Exception:
+            _log.exception("request broke", method=_method(request))
+            return problem_response(ProblemType.INTERNAL.describe())
 
     def _account(
         self, request: web.BaseRequest, route: str, response: web.StreamResponse, seconds: float
@@ -71,36 +77,28 @@ class RestDoor:
             metrics.http_request_seconds.labels(route=route).observe(seconds)
         _log.info("request", method=method, route=route, status=status, ms=round(seconds * 1000))
 
-    async def _dispatch(self, request: web.BaseRequest) -> tuple[str, web.StreamResponse]:
-        path = request.path
-        if path in GET_ONLY:
-            return path, await self._fixed(request, path)
-        found = self._table.match(request.method, path)
+    def _find(self, request: web.BaseRequest) -> tuple[str, Awaitable[web.StreamResponse]]:
+        """How the route is counted, and what is to be done."""
+        method, path = request.method, request.path
+        if path in GET_ONLY and method == "GET":
+            return path, self._socket.open(request) if path == SOCKET_PATH else self._describe(
+                request
+            )
+        found = WrongMethod(("GET",)) if path in GET_ONLY else self._table.match(method, path)
         if isinstance(found, Match):
-            return found.route.path, await self._refusing(request, found)
-        self._charge(request)
-        if isinstance(found, WrongMethod):
-            return "-", _wrong_method(found.allowed)
-        raise Refused(ProblemType.NOT_FOUND.describe())
+            return found.route.path, self._serve(request, found.route, found.parameters)
+        return "-", self._refuse(request, found)
 
-    async def _fixed(self, request: web.BaseRequest, path: str) -> web.StreamResponse:
-        if request.method != "GET":
-            self._charge(request)
-            return _wrong_method(("GET",))
-        if path == SOCKET_PATH:
-            try:
-                return await self._socket.open(request)
-            except Refused as error:
-                return problem_response(error.problem)
+    async def _describe(self, request: web.BaseRequest) -> web.Response:
         self._charge(request)
         return _json(200, self._openapi)
 
-    async def _refusing(self, request: web.BaseRequest, found: Match) -> web.StreamResponse:
-        """With the route known, so that refusals are counted under it."""
-        try:
-            return await self._serve(request, found.route, found.parameters)
-        except Expected as error:
-            return problem_response(problem_of(error))
+    async def _refuse(self, request: web.BaseRequest, found: WrongMethod | NoRoute) -> web.Response:
+        self._charge(request)
+        if isinstance(found, NoRoute):
+            raise Refused(ProblemType.NOT_FOUND.describe())
+        problem = ProblemType.METHOD_NOT_ALLOWED.describe()
+        return problem_response(problem, {"Allow": ", ".join(found.allowed)})
 
     async def _serve(
         self, request: web.BaseRequest, route: Route, parameters: dict[str, Any]
@@ -199,11 +197,6 @@ def _require(bucket: TokenBucket, now: int) -> None:
 def _spend(bucket: TokenBucket, now: int) -> None:
     _require(bucket, now)
     bucket.take(now)
-
-
-def _wrong_method(allowed: tuple[str, ...]) -> web.Response:
-    problem = ProblemType.METHOD_NOT_ALLOWED.describe()
-    return problem_response(problem, {"Allow": ", ".join(allowed)})
 
 
 def _json(status: int, body: bytes) -> web.Response:

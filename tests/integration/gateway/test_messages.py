@@ -5,7 +5,7 @@ import asyncio
 from ringline.protocol import frames, limits, resources
 from ringline.protocol.codec import JSON, MSGPACK, Codec
 from ringline.protocol.problems import ProblemType
-from ringline.protocol.types import ReceiptKind
+from ringline.protocol.types import ReceiptKind, TypingState
 from tests.integration.gateway.stage import Node, Person, until
 
 
@@ -203,9 +203,7 @@ async def test_typing_reaches_an_accepting_contact_alone(
     node: Node, ann: Person, bob: Person
 ) -> None:
     one, other = await node.connect(ann), await node.connect(bob)
-    typing = frames.Typing(
-        ref=1, conversation=bob.address.account, state=frames.TypingState.STARTED
-    )
+    typing = frames.Typing(ref=1, conversation=bob.address.account, state=TypingState.STARTED)
     await one.send(typing)
     await one.expect(frames.Done)
     await node.befriend(ann, bob)
