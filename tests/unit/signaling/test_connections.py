@@ -15,7 +15,7 @@ def test_a_device_has_one_connection(connections: Connections, unready: Connect)
     assert connections.add(first) is None
     assert connections.add(second) == first
     assert not connections.remove(first), "it is not the device's any more"
-    assert connections.get(Address(ACCOUNT, 1)) is second
+    assert connections.get(Address(ACCOUNT, 1)) == second
     assert connections.remove(second)
     assert len(connections) == 0
     assert connections.of_account(ACCOUNT) == ()
