@@ -255,10 +255,14 @@ class Gateway:
             self._pump.run(self._delivery),
             self._relay.run(self._wakes),
             repeat("tick", TICK_S, self._tick, metrics),
-            repeat("renew", settings.lease_renewal_s, self._leases.renew, metrics),
+            repeat("renew", settings.lease_renewal_s, self.renew_leases, metrics),
             repeat("expire-calls", settings.call_expiry_s, self._call_desk.expire_due, metrics),
             repeat("sweep", settings.sweep_s, self._sweep, metrics),
         ]
+
+    async def renew_leases(self) -> None:
+        """Also once now and then by itself. Raises Unavailable."""
+        await self._leases.renew()
 
     async def _tick(self) -> None:
         self._socket.tick()

@@ -92,6 +92,7 @@ class Node:
     metrics: Metrics
     ground: Ground
     http: aiohttp.ClientSession
+    health: Health
 
     @classmethod
     async def start(
@@ -101,7 +102,7 @@ class Node:
         limits: RegistrationLimits | None = None,
     ) -> "Node":
         records, queues, registry, bus = ground.open()
-        notifier, metrics = Notifier(), Metrics()
+        notifier, metrics, health = Notifier(), Metrics(), Health()
         messaging = build_messaging(
             records=records,
             queues=queues,
@@ -135,11 +136,11 @@ class Node:
             desk,
             notifier=notifier,
             metrics=metrics,
-            health=Health(),
+            health=health,
             clock=ground.clock,
         )
         await gateway.start()
-        return cls(gateway, messaging, metrics, ground, aiohttp.ClientSession())
+        return cls(gateway, messaging, metrics, ground, aiohttp.ClientSession(), health)
 
     @property
     def port(self) -> int:

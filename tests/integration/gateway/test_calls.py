@@ -3,6 +3,7 @@
 import asyncio
 from uuid import UUID
 
+import msgspec
 import pytest
 from uuid_utils.compat import uuid7
 
@@ -132,14 +133,10 @@ async def test_an_unanswered_call_is_ended_by_the_gateway(
     await node.befriend(ann, bob)
     one = await node.connect(ann)
     ring = invite(uuid7(), bob)
-    await one.send(frames.Call(**{**_fields(ring), "lifetime_ms": 1000}))
+    await one.send(msgspec.structs.replace(ring, lifetime_ms=1000))
     await one.expect(frames.CallStatus)
     assert (await event(one)).kind is CallKind.TIME_OUT
     other = await node.connect(bob)
     while (told := await event(other)).kind is CallKind.INVITE:
         pass
     assert told.kind is CallKind.MISSED
-
-
-def _fields(frame: frames.Call) -> dict[str, object]:
-    return {name: getattr(frame, name) for name in frame.__struct_fields__}
