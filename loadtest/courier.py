@@ -53,7 +53,7 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """`passing`: the courier will give the send out again by itself."""
+    """`passing`: nothing is lost by it; the courier will give a send out again by itself."""
 
     send: frames.Send | None
     problem: Problem
@@ -193,8 +193,11 @@ class Courier:
         return None
 
     def _refused(self, frame: frames.Error) -> Event:
+        """Of a send, it is repeated; of an acknowledgement, the entry comes again on the next connection;
+        of the opening, the gateway closes next and the close code says what to do."""
         send = self._in_flight.pop(frame.ref, None)
-        passing = frame.problem.type in PASSING and send is not None
+        opening = not self._ready and frame.problem.type == ProblemType.UNAUTHENTICATED.uri
+        passing = frame.problem.type in PASSING or opening
         if send is not None and passing:
             self._waiting[send.ref] = send
             self._waiting = dict(sorted(self._waiting.items()))

@@ -3,6 +3,7 @@
 import asyncio
 import random
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -38,6 +39,10 @@ class Kill:
     """From the signal to the first `sent` on a new connection."""
 
 
+class CrowdFailed(Exception):
+    """A client saw what no client should see, or something did not happen in time."""
+
+
 class Crowd:
     """All in this process: a kill and the books of what was in flight are of one moment."""
 
@@ -61,7 +66,7 @@ class Crowd:
             client.point(index % len(self._bases))
             client.start()
             self.clients.append(client)
-        await until(self._all_ready, RECOVERY_TIMEOUT_S, "everybody on line")
+        await self.until(self._all_ready, RECOVERY_TIMEOUT_S, "everybody on line")
         return self
 
     async def __aexit__(
@@ -98,11 +103,11 @@ class Crowd:
     ) -> Kill:
         """Burst, kill within KILL_DELAY_S while something is in flight, do `then`, and wait for the first
         answer of whoever comes after. The caller counts those with `unanswered` > 0."""
-        await until(self._all_ready, RECOVERY_TIMEOUT_S, "everybody on line")
+        await self.until(self._all_ready, RECOVERY_TIMEOUT_S, "everybody on line")
         for index in range(len(self.clients)):
             self.fire(index)
         deadline = time.monotonic() + self.randomness.uniform(0, KILL_DELAY_S)
-        await until(
+        await self.until(
             lambda: time.monotonic() >= deadline and bool(self._in_flight()),
             RECOVERY_TIMEOUT_S,
             "something in flight",
@@ -111,19 +116,39 @@ class Crowd:
         flying, marks = self._in_flight(), self._marks()
         killed_at = time.monotonic()
         kill()
-        await until(lambda: self._all_lost(marks), RECOVERY_TIMEOUT_S, "every connection's end")
+        await self.until(
+            lambda: self._all_lost(marks), RECOVERY_TIMEOUT_S, "every connection's end"
+        )
         unanswered = sum(len(flying[client] & client.cut_off) for client in flying)
         if then is not None:
             await then()
-        await until(lambda: self._first_ack(marks) is not None, RECOVERY_TIMEOUT_S, "a new answer")
+        await self.until(
+            lambda: self._first_ack(marks) is not None, RECOVERY_TIMEOUT_S, "a new answer"
+        )
         first_ack = self._first_ack(marks) or 0.0
         return Kill(sum(map(len, flying.values())), unanswered, first_ack - killed_at)
+
+    async def until(
+        self, condition: Callable[[], bool], timeout_s: float, what: str, every_s: float = 0.01
+    ) -> None:
+        """Raise CrowdFailed at once when a client gave up, and for what did not happen in time."""
+
+        def happened() -> bool:
+            if findings := self.findings():
+                raise CrowdFailed(f"{what}: {findings[:3]}")
+            return condition()
+
+        try:
+            await until(happened, timeout_s, what, every_s)
+        except TimeoutError as error:
+            losses = sum((client.losses for client in self.clients), Counter[str]())
+            raise CrowdFailed(f"{error}; lost so far: {dict(losses)}") from error
 
     async def settle(self) -> Verdict:
         """Stop sending, wait until all is answered and shown, and judge the journal."""
         await self.pause()
-        with suppress(TimeoutError):  # what is missing then is for the checker to name
-            await until(self._all_arrived, SETTLE_TIMEOUT_S, "everything answered and shown")
+        with suppress(CrowdFailed):  # what is missing then is for the checker to name
+            await self.until(self._all_arrived, SETTLE_TIMEOUT_S, "everything answered and shown")
         self._journal.sync()
         return check(read_journal(self._path))
 
@@ -142,7 +167,7 @@ class Crowd:
                 await asyncio.sleep(0)
 
     def _all_ready(self) -> bool:
-        return all(client.courier.ready for client in self.clients) or bool(self.findings())
+        return all(client.courier.ready for client in self.clients)
 
     def _all_arrived(self) -> bool:
         answered = all(client.courier.unanswered == 0 for client in self.clients)

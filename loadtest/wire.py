@@ -210,8 +210,8 @@ class WireClient:
         self.losses[event.problem.type] += 1
         if not event.passing:
             self.findings.append(f"refused: {event.problem}")
-            return
-        asyncio.get_running_loop().call_later(self.retry_delay_s, self._retry)
+        elif event.send is not None:
+            asyncio.get_running_loop().call_later(self.retry_delay_s, self._retry)
 
     def _retry(self) -> None:
         self.courier.retry()

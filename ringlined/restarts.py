@@ -5,8 +5,9 @@ from typing import Final
 
 FIRST_PAUSE_S: Final = 0.1
 PAUSE_S_MAX: Final = 10.0
-STEADY_S: Final = 30.0
-"""A role that ran for this long begins anew at the shortest pause."""
+STEADY_S: Final = 2.0
+"""A role that ran for this long, longer than a start takes, begins anew at the shortest pause: being
+killed now and then is no reason to stay away, failing to start is."""
 
 
 @dataclass(slots=True)

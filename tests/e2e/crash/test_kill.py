@@ -11,7 +11,7 @@ from loadtest.crowd import Crowd, Kill, describe
 from loadtest.enrolment import enrol, numbers
 from loadtest.figures import percentile
 from loadtest.stack import Stack
-from loadtest.wire import open_http, until
+from loadtest.wire import open_http
 
 DEVICES = 20
 MESSAGES_PER_S = 200
@@ -50,7 +50,7 @@ async def kill_gateway_repeatedly(
 async def pass_time(crowd: Crowd, seconds: float) -> None:
     """Steady load for so long, and at least one more answer."""
     began, answers = time.monotonic(), crowd.witness.answers
-    await until(
+    await crowd.until(
         lambda: time.monotonic() - began >= seconds and crowd.witness.answers > answers,
         60,
         "steady load",
@@ -63,7 +63,7 @@ async def kill_gateways(
     async with Crowd([stack.base], await enrolled(stack), tmp_path / "journal", seed) as crowd:
         crowd.load(MESSAGES_PER_S)
         kills = await kill_gateway_repeatedly(stack, crowd, steady_s)
-        await until(lambda: crowd.witness.attempts >= messages, 300, "enough messages")
+        await crowd.until(lambda: crowd.witness.attempts >= messages, 300, "enough messages")
         verdict = await crowd.settle()
         say(describe("kill -9 of the gateway", seed, kills, verdict))
         assert verdict.holds, verdict
@@ -77,7 +77,7 @@ async def kill_gateways(
 async def test_d1_the_gateway_killed_20_times_loses_nothing(
     stack: Stack, tmp_path: Path, say: Say, seed: int
 ) -> None:
-    await kill_gateways(stack, tmp_path, say, seed, (0.05, 1.0), 2_000)
+    await kill_gateways(stack, tmp_path, say, seed, (0.5, 1.5), 2_000)
 
 
 @pytest.mark.slow

@@ -13,7 +13,7 @@ from loadtest.crowd import Crowd
 from loadtest.enrolment import enrol, numbers
 from loadtest.nodes import Nodes
 from loadtest.rest import post_message
-from loadtest.wire import buy_token, open_http, until
+from loadtest.wire import buy_token, open_http
 from ringline.protocol import frames
 from ringline.protocol.problems import Problem, ProblemType
 from ringline.protocol.types import ContentType
@@ -84,7 +84,7 @@ async def test_d5_order_holds_over_both_ways_and_nodes(
             victim = crowd.randomness.randrange(2)
             fatal = crowd.randomness.randint(MESSAGES // 4, 3 * MESSAGES // 4)
             for sequence in range(1, MESSAGES + 1):
-                await until(
+                await crowd.until(
                     lambda: sender.courier.unanswered + len(lane.flying) < AHEAD_MAX,
                     90,
                     "answers",
@@ -100,7 +100,7 @@ async def test_d5_order_holds_over_both_ways_and_nodes(
                     lane.at = 1 - victim
                     for client in crowd.clients:
                         client.point(1 - victim)
-            await until(lambda: not lane.flying, 90, "the last requests")
+            await crowd.until(lambda: not lane.flying, 90, "the last requests")
             verdict = await crowd.settle()
             say(
                 f"D5, seed {seed}: node {victim} killed at message {fatal}; {lane.refused} early requests; {verdict}"

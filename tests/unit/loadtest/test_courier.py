@@ -127,12 +127,26 @@ def test_a_refusal_for_good_is_not_repeated() -> None:
     assert courier.unanswered == 0
 
 
-def test_a_refusal_of_another_frame_is_never_passing() -> None:
+def test_a_refusal_of_another_frame_stalls_nothing() -> None:
     courier = Courier(ME)
     connect(courier)
-    problem = ProblemType.UNAVAILABLE.describe()
-    assert courier.receive(frames.Error(ref=77, problem=problem)) == Refused(None, problem, False)
+    passing, final = ProblemType.UNAVAILABLE.describe(), ProblemType.FORBIDDEN.describe()
+    assert courier.receive(frames.Error(ref=0, problem=passing)) == Refused(None, passing, True)
+    assert courier.receive(frames.Error(ref=0, problem=final)) == Refused(None, final, False)
     assert not courier.stalled
+
+
+def test_a_refused_token_is_no_finding_before_ready() -> None:
+    courier = Courier(ME)
+    courier.opening(TOKEN, resume=True)
+    refusal = frames.Error(ref=0, problem=ProblemType.UNAUTHENTICATED.describe())
+    event = courier.receive(refusal)
+    assert isinstance(event, Refused)
+    assert event.passing
+    connect(courier)
+    event = courier.receive(refusal)
+    assert isinstance(event, Refused)
+    assert not event.passing
 
 
 def test_the_window_bounds_what_is_in_flight() -> None:
