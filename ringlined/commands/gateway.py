@@ -2,7 +2,7 @@
 
 import asyncio
 import signal
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 import uvloop
@@ -22,8 +22,9 @@ from ringlined.commands.options import (
 from ringlined.config import Config
 from ringlined.exit_codes import ExitCode
 from ringlined.signals import stop_on_signals
-from ringlined.stack import open_stack
-from signaling.app import Gateway
+
+if TYPE_CHECKING:
+    from signaling.app import Gateway
 
 
 def gateway(
@@ -44,6 +45,8 @@ def gateway(
 
 
 async def _serve(config: Config) -> None:
+    from ringlined.stack import open_stack  # noqa: PLC0415 - help should not wait for the databases
+
     stop = stop_on_signals()
     try:
         async with open_stack(config, redis=True) as running:
@@ -57,6 +60,6 @@ async def _serve(config: Config) -> None:
         )
 
 
-def reload_on_hangup(gateway: Gateway) -> None:
+def reload_on_hangup(gateway: "Gateway") -> None:
     """SIGHUP: read the certificate again, without losing a connection."""
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, gateway.reload_certificate)

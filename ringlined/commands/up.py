@@ -6,7 +6,6 @@ from typing import Annotated
 import typer
 import uvloop
 
-from backplane.storage.open_sqlite import migrate
 from backplane.telemetry.logs import configure_logs
 from ringlined.commands.options import (
     AdminPortOption,
@@ -20,9 +19,7 @@ from ringlined.commands.options import (
 )
 from ringlined.config import names_redis
 from ringlined.data_directory import InUse, data_directory
-from ringlined.embedded import Embedded, run_embedded
 from ringlined.exit_codes import ExitCode
-from ringlined.supervisor import RoleFailed
 
 
 def up(
@@ -39,6 +36,11 @@ def up(
 
     Ctrl-C stops everything. A role that dies comes back.
     """
+    # Imported when needed: help should not wait for the databases.
+    from backplane.storage.open_sqlite import migrate  # noqa: PLC0415
+    from ringlined.embedded import Embedded, run_embedded  # noqa: PLC0415
+    from ringlined.supervisor import RoleFailed  # noqa: PLC0415
+
     settings = configured(config, data, port, admin_port, lan)
     configure_logs(settings.telemetry.log_level, settings.telemetry.log_format, role="up")
     directory = Path(settings.storage.directory)

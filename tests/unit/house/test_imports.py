@@ -267,7 +267,7 @@ def test_import_ringline_loads_nothing_heavy() -> None:
     assert not loaded & {"aiohttp", "aiortc", "av", "numpy", "typer", "rich", "msgspec", "asyncio"}
 
 
-@pytest.mark.parametrize("role", ["ringlined.commands", "signaling.app", "messaging.app"])
+@pytest.mark.parametrize("role", ["ringlined.embedded", "signaling.app", "messaging.app"])
 def test_servers_load_nothing_of_the_sdk_but_the_protocol(role: str) -> None:
     script = (
         f"import {role}, sys\n"
