@@ -254,17 +254,18 @@ class Gateway:
         return [
             self._pump.run(self._delivery),
             self._relay.run(self._wakes),
-            repeat("tick", TICK_S, self._tick, metrics),
+            repeat("tick", TICK_S, self.tick, metrics),
             repeat("renew", settings.lease_renewal_s, self.renew_leases, metrics),
             repeat("expire-calls", settings.call_expiry_s, self._call_desk.expire_due, metrics),
             repeat("sweep", settings.sweep_s, self._sweep, metrics),
         ]
 
     async def renew_leases(self) -> None:
-        """Also once now and then by itself. Raises Unavailable."""
+        """Every `lease_renewal_s` by itself. Raises Unavailable."""
         await self._leases.renew()
 
-    async def _tick(self) -> None:
+    async def tick(self) -> None:
+        """Once a second by itself: what time does to the connections."""
         self._socket.tick()
         self._delivery.poll(max(1, round(self._settings.slow_poll_s / TICK_S)))
 

@@ -25,7 +25,7 @@ from messaging.errors import Refused
 from ringline.protocol import limits
 from ringline.protocol.close_codes import CloseCode
 from ringline.protocol.codec import Codec
-from ringline.protocol.frames import Authenticate, Error, Send
+from ringline.protocol.frames import Authenticate, Error, Send, Watch
 from ringline.protocol.problems import Problem, ProblemType
 from signaling.parts import Parts
 from signaling.rate import TokenBucket
@@ -197,6 +197,9 @@ class WebSocketConnection:
     # Frames in work.
 
     def _start(self, action: Serve | Settle) -> None:
+        if isinstance(action, Serve) and isinstance(action.frame, Watch):
+            # Each account of the set is looked up: it costs as much as a frame.
+            self._bucket.draw(self._parts.clock(), len(action.frame.accounts))
         kind = action.frame if isinstance(action, Serve) else action
         self._parts.metrics.frames_in.labels(type=type(kind).__name__.lower()).inc()
         lane = action.lane if isinstance(action, Serve) else None

@@ -1,8 +1,7 @@
 """aiohttp's low-level server with our limits: who may connect, and an answer to what is no HTTP.
 
-Routing is ours (`signaling.routes`), so aiohttp's application layer is left out. Descriptor exhaustion:
-`Admission` refuses connections before the limit is reached; past it, the loop itself pauses its
-accepting (asyncio: a second; uvloop: accepts on a spare descriptor and hangs up), it does not spin.
+Routing is ours (`signaling.routes`), so aiohttp's application layer is left out. `Admission` hangs up
+on connections before the process is out of descriptors, so that accepting does not fail.
 """
 
 import asyncio

@@ -4,6 +4,7 @@ import asyncio
 import socket
 import zlib
 from contextlib import suppress
+from uuid import UUID
 
 import aiohttp
 import pytest
@@ -284,6 +285,17 @@ async def test_a10_one_budget_for_requests_and_frames(
     ]
     assert statuses.count(200) in {4, 5}
     assert statuses[-1] == 429
+
+
+async def test_a_large_watch_uses_up_the_budget(start_node: StartNode, ground: Ground) -> None:
+    settings = GatewaySettings(account_frames_per_s=1, account_frames_burst=50)
+    node = await start_node(ground, settings)
+    ann = await node.register("+447911100001")
+    wire = await node.connect(ann)
+    assert (await node.request("GET", "/v1/account", token=ann.token)).status == 200
+    await wire.send(frames.Watch(ref=1, accounts=[UUID(int=n) for n in range(50)]))
+    await wire.expect(frames.Error)
+    assert (await node.request("GET", "/v1/account", token=ann.token)).status == 429
 
 
 async def test_pings_are_answered_and_count(start_node: StartNode, ground: Ground) -> None:

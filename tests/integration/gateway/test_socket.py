@@ -171,7 +171,7 @@ async def test_a2_refresh_keeps_the_connection(start_node: StartNode, chosen: Co
     assert refreshed.ref == 4
     assert refreshed.token_expires_at > clock() + 29 * 60_000
     clock.ahead_ms = 35 * 60_000
-    await asyncio.sleep(1.2)
+    await node.gateway.tick()
     await wire.send(frames.Ping(ref=5))
     await wire.expect(frames.Pong)
 
