@@ -74,8 +74,10 @@ class Script:
 class RedisClient:
     """Every method raises Unavailable when Redis does not answer, or not in time."""
 
-    def __init__(self, settings: RegistrySettings, metrics: Metrics) -> None:
-        self._pool = connection_pool(settings, settings.connections_max)
+    def __init__(
+        self, settings: RegistrySettings, metrics: Metrics, connections_max: int | None = None
+    ) -> None:
+        self._pool = connection_pool(settings, connections_max or settings.connections_max)
         self._redis = Redis(connection_pool=self._pool)
         self._deadline_s = settings.deadline_ms / 1000
         self._prefix = settings.key_prefix
@@ -88,6 +90,13 @@ class RedisClient:
 
     async def command(self, *arguments: Argument) -> Any:
         return await self._within(str(arguments[0]).lower(), self._execute(*arguments))
+
+    async def publish(self, messages: Sequence[tuple[str, bytes]]) -> None:
+        """To these channels, in one pipeline."""
+        pipeline = self._redis.pipeline(transaction=False)
+        for channel, payload in messages:
+            pipeline.execute_command("PUBLISH", channel, payload)
+        await self._within("publish", pipeline.execute())
 
     async def run(
         self, script_name: str, keys: Sequence[str], arguments: Sequence[Argument] = ()
