@@ -46,7 +46,7 @@ class DevicePayload:
 @dataclass(frozen=True, slots=True)
 class RecipientPayloads:
     """One account's part of a send. Must list its current devices exactly; the sender's own
-    account without the sending device."""
+    account without the sending device. See device_differences.py for the corner cases."""
 
     account: UUID
     payloads: tuple[DevicePayload, ...]
@@ -59,7 +59,7 @@ class SendOperation:
     conversation: UUID
     sequence: int
     recipients: tuple[RecipientPayloads, ...]
-    """Always names the sender's own account too, if need be with no payloads."""
+    """The sender's own account is compared too, also where it is not named."""
     at: int
     expires_at: int
 
@@ -164,7 +164,8 @@ class DeviceQueues(Protocol):
         """What `send` would expect now."""
 
     async def sweep(self, now: int, limit: int) -> int:
-        """Delete up to `limit` expired entries and remembered sends past their expiry: how many."""
+        """Delete up to `limit` expired entries and, with what is left of it, remembered sends past
+        their expiry, the earliest first: how many together."""
 
     async def probe(self) -> None:
         """Write and commit something small, as a send would. Raises as a send would."""

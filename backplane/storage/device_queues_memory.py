@@ -1,9 +1,11 @@
 """DeviceQueues in memory: the twin for tests and for running without a disk. Nothing survives."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final, TypeVar
 from uuid import UUID
 
+from backplane.errors import StorageFull
 from backplane.storage.device_differences import differences
 from backplane.storage.device_queues import (
     Append,
@@ -22,7 +24,11 @@ from backplane.storage.device_queues import (
 )
 from ringline.protocol.types import Address
 
-FETCH_BYTES_MAX = 1024 * 1024
+K = TypeVar("K", int, UUID)
+
+FETCH_BYTES_MAX: Final = 1024 * 1024
+PAYLOAD_BYTES_MAX: Final = 512 * 1024 * 1024
+"""Of all queues together; beyond that StorageFull, as on a full disk."""
 
 
 @dataclass(slots=True)
@@ -43,37 +49,67 @@ class _Remembered:
 @dataclass(slots=True)
 class _Queue:
     registration_id: int
+    number: int
+    """Of all queues ever opened: what expired at the same moment goes by it."""
     last_position: int = 0
     entries: dict[int, _Entry] = field(default_factory=dict)
+    keys: set[bytes] = field(default_factory=set)
     sends: dict[UUID, _Remembered] = field(default_factory=dict)
     sequences: dict[UUID, int] = field(default_factory=dict)
 
+    @property
+    def payload_bytes(self) -> int:
+        return sum(len(entry.payload) for entry in self.entries.values())
+
     def append(self, entry: _Entry) -> bool:
-        if entry.key is not None and any(e.key == entry.key for e in self.entries.values()):
-            return False
+        if entry.key is not None:
+            if entry.key in self.keys:
+                return False
+            self.keys.add(entry.key)
         self.last_position += 1
         self.entries[self.last_position] = entry
         return True
+
+    def remove(self, position: int) -> int:
+        """How many bytes of payload that freed."""
+        entry = self.entries.pop(position, None)
+        if entry is None:
+            return 0
+        if entry.key is not None:
+            self.keys.discard(entry.key)
+        return len(entry.payload)
 
 
 class MemoryDeviceQueues:
     """Every method runs without yielding, so each is atomic within its event loop."""
 
-    def __init__(self) -> None:
+    def __init__(self, payload_bytes_max: int = PAYLOAD_BYTES_MAX) -> None:
         self._accounts: dict[UUID, dict[int, _Queue]] = {}
+        self._opened = 0
+        self._payload_bytes = 0
+        self._payload_bytes_max = payload_bytes_max
 
     async def open(self, account: UUID, device: QueueDevice, now: int) -> None:  # noqa: ARG002
-        queues = self._accounts.setdefault(account, {})
-        known = queues.get(device.device)
-        if known is None or known.registration_id != device.registration_id:
-            queues[device.device] = _Queue(device.registration_id)
+        known = self._accounts.get(account, {}).get(device.device)
+        if known is not None and known.registration_id == device.registration_id:
+            return
+        await self.close(Address(account, device.device))
+        self._opened += 1
+        queue = _Queue(device.registration_id, self._opened)
+        self._accounts.setdefault(account, {})[device.device] = queue
 
     async def replace(self, account: UUID, device: QueueDevice, now: int) -> None:
-        self._accounts.pop(account, None)
+        for number in list(self._accounts.get(account, {})):
+            await self.close(Address(account, number))
         await self.open(account, device, now)
 
     async def close(self, address: Address) -> None:
-        self._accounts.get(address.account, {}).pop(address.device, None)
+        queues = self._accounts.get(address.account, {})
+        queue = queues.pop(address.device, None)
+        if queue is not None:
+            self._payload_bytes -= queue.payload_bytes
+        if not queues:
+            self._accounts.pop(address.account, None)
 
     async def devices(self, account: UUID) -> tuple[QueueDevice, ...]:
         return self._devices(account)
@@ -99,15 +135,10 @@ class MemoryDeviceQueues:
         expected = queue.sequences.get(operation.conversation, 0) + 1
         if operation.sequence != expected:
             return SequenceBroken(expected)
-        found = [
-            difference
-            for recipient in operation.recipients
-            for difference in differences(
-                recipient, self._devices(recipient.account), operation.sender
-            )
-        ]
+        found = differences(operation, self._registration_ids)
         if found:
-            return DevicesDiffer(tuple(found))
+            return DevicesDiffer(found)
+        self._admit(len(p.payload) for r in operation.recipients for p in r.payloads)
         queue.sequences[operation.conversation] = operation.sequence
         queue.sends[operation.message] = _Remembered(
             operation.conversation, operation.sequence, operation.at, operation.expires_at
@@ -117,15 +148,19 @@ class MemoryDeviceQueues:
     async def change(
         self, removals: Sequence[Removal], appends: Sequence[Append]
     ) -> tuple[Address, ...]:
+        freed_bytes = sum(self._held_bytes(removal) for removal in removals)
+        sizes_bytes = [len(a.payload) * len(self._targets(a)) for a in appends]
+        if sizes_bytes:
+            self._admit([*sizes_bytes, -freed_bytes])
         for removal in removals:
             queue = self._queue(removal.address)
             for position in removal.positions:
                 if queue is not None:
-                    queue.entries.pop(position, None)
+                    self._payload_bytes -= queue.remove(position)
         woken: dict[Address, None] = {}
         for append in appends:
             for device, queue in self._targets(append):
-                if queue.append(_Entry(append.payload, append.expires_at, append.key)):
+                if self._append(queue, _Entry(append.payload, append.expires_at, append.key)):
                     woken[Address(append.account, device)] = None
         return tuple(woken)
 
@@ -139,15 +174,14 @@ class MemoryDeviceQueues:
         return 1 if queue is None else queue.sequences.get(conversation, 0) + 1
 
     async def sweep(self, now: int, limit: int) -> int:
-        swept = 0
-        for queues in self._accounts.values():
-            for queue in queues.values():
-                swept += _sweep(queue.entries, now, limit - swept)
-        forgotten = 0
-        for queues in self._accounts.values():
-            for queue in queues.values():
-                forgotten += _sweep(queue.sends, now, limit - forgotten)
-        return swept + forgotten
+        queues = [queue for held in self._accounts.values() for queue in held.values()]
+        expired = _oldest(queues, lambda q: q.entries, now, limit)
+        for queue, position in expired:
+            self._payload_bytes -= queue.remove(position)
+        forgotten = _oldest(queues, lambda q: q.sends, now, limit - len(expired))
+        for queue, message in forgotten:
+            del queue.sends[message]
+        return len(expired) + len(forgotten)
 
     async def probe(self) -> None:
         """Memory is always there."""
@@ -162,12 +196,29 @@ class MemoryDeviceQueues:
         queues = self._accounts.get(account, {})
         return tuple(QueueDevice(n, queues[n].registration_id) for n in sorted(queues))
 
+    def _registration_ids(self, account: UUID) -> dict[int, int]:
+        return {d: q.registration_id for d, q in self._accounts.get(account, {}).items()}
+
+    def _admit(self, sizes_bytes: Iterable[int]) -> None:
+        if self._payload_bytes + sum(sizes_bytes) > self._payload_bytes_max:
+            raise StorageFull("no room left in memory")
+
+    def _held_bytes(self, removal: Removal) -> int:
+        queue = self._queue(removal.address)
+        entries = {} if queue is None else queue.entries
+        return sum(len(entries[p].payload) for p in set(removal.positions) if p in entries)
+
+    def _append(self, queue: _Queue, entry: _Entry) -> bool:
+        appended = queue.append(entry)
+        self._payload_bytes += len(entry.payload) if appended else 0
+        return appended
+
     def _append_all(self, operation: SendOperation) -> list[Address]:
         appended = []
         for recipient in operation.recipients:
             for item in recipient.payloads:
                 queue = self._accounts[recipient.account][item.device]
-                queue.append(_Entry(item.payload, operation.expires_at, None))
+                self._append(queue, _Entry(item.payload, operation.expires_at, None))
                 appended.append(Address(recipient.account, item.device))
         return appended
 
@@ -192,8 +243,18 @@ class MemoryDeviceQueues:
         return tuple(entries)
 
 
-def _sweep(items: "dict[int, _Entry] | dict[UUID, _Remembered]", now: int, room: int) -> int:
-    expired = [key for key, item in items.items() if item.expires_at <= now][: max(room, 0)]
-    for key in expired:
-        del items[key]  # type: ignore[arg-type]
-    return len(expired)
+def _oldest(
+    queues: Iterable[_Queue],
+    held: Callable[[_Queue], Mapping[K, _Entry] | Mapping[K, _Remembered]],
+    now: int,
+    limit: int,
+) -> list[tuple[_Queue, K]]:
+    """Up to `limit` of what has expired, the earliest expiry first."""
+    expired = [
+        (item.expires_at, queue.number, key, queue)
+        for queue in queues
+        for key, item in held(queue).items()
+        if item.expires_at <= now
+    ]
+    expired.sort(key=lambda found: found[:3])
+    return [(queue, key) for *_, key, queue in expired[:limit]]

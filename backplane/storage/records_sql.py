@@ -6,18 +6,19 @@ Writing transactions are serialised on SQLite by BEGIN IMMEDIATE and on PostgreS
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from backplane.errors import StorageFull, Unavailable
+from backplane.errors import Unavailable
 from backplane.storage.device_numbers import free_device_number
+from backplane.storage.errors_sqlite import world_error
 from backplane.storage.records import (
     AccountRecord,
     CallPair,
@@ -35,6 +36,7 @@ class SqlRecords:
     def __init__(self, engine: AsyncEngine, call_timeout_s: float) -> None:
         self._engine = engine
         self._timeout_s = call_timeout_s
+        self._turn = asyncio.Lock()
         self._insert = postgresql.insert if engine.dialect.name == "postgresql" else sqlite.insert
 
     async def register(
@@ -240,11 +242,16 @@ class SqlRecords:
 
     @asynccontextmanager
     async def _writing(self) -> AsyncIterator[AsyncConnection]:
-        async with self._translated(), self._engine.connect() as connection:
+        """One transaction, committed unless it raises."""
+        async with self._translated(), self._one_at_a_time(), self._engine.connect() as connection:
             if self._engine.dialect.name == "sqlite":
                 await connection.exec_driver_sql("BEGIN IMMEDIATE")
             yield connection
             await connection.commit()
+
+    def _one_at_a_time(self) -> AbstractAsyncContextManager[object]:
+        """SQLite has one writer: queue here in order, not inside it by sleeping and trying again."""
+        return self._turn if self._engine.dialect.name == "sqlite" else nullcontext()
 
     @asynccontextmanager
     async def _translated(self) -> AsyncIterator[None]:
@@ -254,14 +261,18 @@ class SqlRecords:
                 yield
         except (TimeoutError, PoolTimeoutError, OSError) as error:
             raise Unavailable("the records did not answer in time") from error
-        except sa.exc.OperationalError as error:
-            if "full" in str(error.orig):
-                raise StorageFull("no room on the disk") from error
-            raise Unavailable(f"the records do not answer: {error.orig}") from error
         except DBAPIError as error:
-            if error.connection_invalidated:
-                raise Unavailable("the connection to the records was lost") from error
-            raise
+            fault = world_error(error.orig)
+            if fault is None and self._is_lost(error):
+                fault = Unavailable("the connection to the records was lost")
+            if fault is None:
+                raise
+            raise fault from error
+
+    def _is_lost(self, error: DBAPIError) -> bool:
+        """On SQLite an operational error may be our own statement; servers have other classes for that."""
+        of_server = self._engine.dialect.name != "sqlite" and isinstance(error, OperationalError)
+        return error.connection_invalidated or of_server
 
 
 async def _add(

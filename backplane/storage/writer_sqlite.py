@@ -1,43 +1,31 @@
 """Group commit: one thread, one connection, one fsync for everything that waits.
 
-The thread takes all pending operations (bounded in count and bytes), runs them inside one
-`BEGIN IMMEDIATE … COMMIT` with synchronous=FULL, and then resolves all their futures with one
-call into the event loop. When an operation of a group fails unexpectedly, the group is rolled
-back and each operation runs again alone, so that only the guilty one fails.
+All pending operations (bounded in count and bytes) run inside one `BEGIN IMMEDIATE … COMMIT` with
+synchronous=FULL; their futures are resolved after the COMMIT has returned. When an operation of a
+group fails by itself, the group is rolled back and each operation runs again alone, so that only
+the guilty one fails. A disk that is full is treated alike: what makes room still goes through.
 """
 
 import asyncio
+import contextlib
+import copy
 import sqlite3
-import threading
-from collections import deque
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from backplane.errors import Overloaded, Unavailable, WorldError
+import structlog
+
+from backplane.errors import StorageFull, WorldError
+from backplane.storage.connection_sqlite import log_path, truncate_log
 from backplane.storage.errors_sqlite import world_error
+from backplane.storage.queue_transaction_sqlite import QueueTransaction
 from backplane.storage.settings import StorageSettings
+from backplane.storage.work_thread_sqlite import Pending, WorkLimits, WorkThread
 
 T = TypeVar("T")
-Work = Callable[[sqlite3.Connection], Any]
 
-
-class _Pending:
-    __slots__ = ("error", "future", "loop", "result", "size_bytes", "work")
-
-    def __init__(
-        self,
-        work: Work,
-        size_bytes: int,
-        loop: asyncio.AbstractEventLoop,
-        future: asyncio.Future[Any],
-    ) -> None:
-        self.work = work
-        self.size_bytes = size_bytes
-        self.loop = loop
-        self.future = future
-        self.result: Any = None
-        self.error: Exception | None = None
+_log = structlog.get_logger()
 
 
 class Writer:
@@ -49,124 +37,112 @@ class Writer:
         self._path = path
         self._settings = settings
         self._connect = connect
-        self._pending: deque[_Pending] = deque()
-        self._pending_bytes = 0
-        self._condition = threading.Condition()
-        self._stopping = False
         self._connection: sqlite3.Connection | None = None
-        self._thread = threading.Thread(target=self._run, name="queue-writer", daemon=True)
-        self._thread.start()
+        self._failing = False
+        self._log_bytes_max = settings.log_bytes_max
+        limits = WorkLimits(
+            pending_operations_max=settings.pending_operations_max,
+            pending_bytes_max=settings.pending_bytes_max,
+            group_operations_max=settings.group_operations_max,
+            group_bytes_max=settings.group_bytes_max,
+            timeout_s=settings.call_timeout_s,
+        )
+        self._thread: WorkThread[QueueTransaction] = WorkThread(
+            "queue-writer",
+            limits,
+            run=self._commit,
+            between=self._bound_log,
+            stop=self._disconnect,
+        )
 
     @property
     def pending(self) -> int:
-        return len(self._pending)
+        return self._thread.pending
 
     def submit(
-        self, work: Callable[[sqlite3.Connection], T], size_bytes: int = 256
+        self, work: Callable[[QueueTransaction], T], size_bytes: int = 256
     ) -> asyncio.Future[T]:
         """The future resolves after the commit. Raise Overloaded when too much waits."""
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[T] = loop.create_future()
-        with self._condition:
-            if self._stopping:
-                raise Unavailable("the store is shut")
-            if len(self._pending) >= self._settings.pending_operations_max:
-                raise Overloaded("too many commits wait")
-            if self._pending_bytes + size_bytes > self._settings.pending_bytes_max:
-                raise Overloaded("too many bytes wait to be committed")
-            self._pending.append(_Pending(work, size_bytes, loop, future))
-            self._pending_bytes += size_bytes
-            self._condition.notify()
-        return future
+        return self._thread.submit(work, size_bytes)
 
     async def shut(self) -> None:
-        with self._condition:
-            self._stopping = True
-            self._condition.notify()
-        await asyncio.to_thread(self._thread.join)
+        await self._thread.shut()
 
-    def _run(self) -> None:
-        while group := self._take():
-            self._commit_group(group)
-            _resolve(group)
-        self._disconnect()
+    def _commit(self, group: list[Pending[QueueTransaction]]) -> None:
+        wanted = [pending for pending in group if not pending.abandoned]
+        fault = self._try(wanted)
+        if fault is None:
+            return
+        alone = not isinstance(fault, WorldError) or isinstance(fault, StorageFull)
+        for pending in wanted:
+            retried = self._try([pending]) if alone and len(wanted) > 1 else fault
+            # Each its own exception: one raised in many tasks gathers all their tracebacks.
+            pending.error = copy.copy(retried)
 
-    def _take(self) -> list[_Pending]:
-        """The next group; empty when it is time to stop."""
-        with self._condition:
-            while not self._pending and not self._stopping:
-                self._condition.wait()
-            group: list[_Pending] = []
-            size_bytes = 0
-            while self._pending and len(group) < self._settings.group_operations_max:
-                if (
-                    group
-                    and size_bytes + self._pending[0].size_bytes > self._settings.group_bytes_max
-                ):
-                    break
-                pending = self._pending.popleft()
-                size_bytes += pending.size_bytes
-                group.append(pending)
-            self._pending_bytes -= size_bytes
-            return group
-
-    def _commit_group(self, group: list[_Pending]) -> None:
+    def _try(self, group: list[Pending[QueueTransaction]]) -> Exception | None:
+        """Commit them together: what went wrong, and then nothing took effect."""
         try:
             self._transact(group)
         except Exception as error:
-            fault = self._translate(error)
-            if len(group) == 1 or isinstance(fault, WorldError):
-                for pending in group:
-                    pending.error = fault
-                return
-            for pending in group:
-                self._commit_group([pending])
+            fault = world_error(error) or error
+            if isinstance(fault, WorldError):
+                self._note_failure(fault)
+                # A failing disk can leave the connection in a bad state: the next one is new.
+                self._disconnect()
+            return fault
+        self._note_success()
+        return None
 
-    def _transact(self, group: list[_Pending]) -> None:
-        connection = self._connected()
+    def _transact(self, group: list[Pending[QueueTransaction]]) -> None:
+        if self._connection is None:
+            self._connection = self._connect(self._path)
+        connection = self._connection
         connection.execute("BEGIN IMMEDIATE")
         try:
+            transaction = QueueTransaction(connection)
             for pending in group:
-                pending.result = pending.work(connection)
+                pending.result = pending.work(transaction)
+            transaction.flush()
             connection.execute("COMMIT")
         except BaseException:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise
 
-    def _translate(self, error: Exception) -> Exception:
-        """A failing disk can leave the connection in a bad state: the next group gets a new one."""
-        translated = world_error(error)
-        if translated is None:
-            return error
-        self._disconnect()
-        return translated
+    def _bound_log(self) -> None:
+        """Readers without a pause keep the log from starting over by itself: wait for them here.
 
-    def _connected(self) -> sqlite3.Connection:
-        if self._connection is None:
-            self._connection = self._connect(self._path)
-        return self._connection
+        If one does not let go, the log grows by another quarter before the next attempt.
+        """
+        connection = self._connection
+        if connection is None or self._log_bytes() <= self._log_bytes_max:
+            return
+        with contextlib.suppress(sqlite3.Error):
+            truncate_log(connection, self._settings)
+        left_bytes = self._log_bytes()
+        self._log_bytes_max = self._settings.log_bytes_max
+        if left_bytes > self._log_bytes_max:
+            self._log_bytes_max = left_bytes + self._settings.log_bytes_max // 4
+            _log.warning("write-ahead log grows", log_bytes=left_bytes)
+
+    def _log_bytes(self) -> int:
+        try:
+            return log_path(self._path).stat().st_size
+        except OSError:
+            return 0
+
+    def _note_failure(self, fault: WorldError) -> None:
+        if not self._failing:
+            _log.error("queue store fails", error=str(fault))
+        self._failing = True
+
+    def _note_success(self) -> None:
+        if self._failing:
+            _log.info("queue store works again")
+        self._failing = False
 
     def _disconnect(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
-            connection.close()
-
-
-def _resolve(group: list[_Pending]) -> None:
-    by_loop: dict[asyncio.AbstractEventLoop, list[_Pending]] = {}
-    for pending in group:
-        by_loop.setdefault(pending.loop, []).append(pending)
-    for loop, settled in by_loop.items():
-        if not loop.is_closed():
-            loop.call_soon_threadsafe(_settle, settled)
-
-
-def _settle(group: list[_Pending]) -> None:
-    for pending in group:
-        if pending.future.done():
-            continue
-        if pending.error is not None:
-            pending.future.set_exception(pending.error)
-        else:
-            pending.future.set_result(pending.result)
+            with contextlib.suppress(sqlite3.Error):
+                connection.close()
