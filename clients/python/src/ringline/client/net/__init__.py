@@ -1,0 +1,1 @@
+"""Where the SDK touches the network, threads and time."""

@@ -1,0 +1,114 @@
+"""The events of one client, in order: the store's inbox and what is live.
+
+What must not be lost (messages, missed calls) is in the store until the program asks for the event
+after it. What is live is kept in memory, at most `LIVE_EVENTS_MAX`; beyond that the oldest go, and are
+counted.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from typing import Final
+
+from ringline.client.content import decode_content
+from ringline.client.events import CallMissed, Event, Gap, MessageReceived
+from ringline.client.net.store_thread import StoreThread
+from ringline.client.store import InboxRow
+from ringline.protocol.frames import CallEvent, Message
+
+LIVE_EVENTS_MAX: Final = 1_024
+LOAD_ROWS: Final = 64
+
+
+class EventStream:
+    """For one reader. `on_room` is called when an entry left the inbox."""
+
+    def __init__(self, store: StoreThread, on_room: Callable[[], None]) -> None:
+        self._store = store
+        self._on_room = on_room
+        self._live: deque[Event] = deque()
+        self._rows: deque[InboxRow] = deque()
+        self._last_row = 0
+        self._given: int | None = None
+        self._maybe_more = True
+        self._news = asyncio.Event()
+        self._ended = False
+        self._error: Exception | None = None
+        self.events_dropped = 0
+
+    def push(self, event: Event) -> None:
+        if len(self._live) >= LIVE_EVENTS_MAX:
+            self._live.popleft()
+            self.events_dropped += 1
+        self._live.append(event)
+        self._news.set()
+
+    def inbox_grew(self) -> None:
+        self._maybe_more = True
+        self._news.set()
+
+    def end(self, error: Exception | None = None) -> None:
+        """After what is there; `error` is raised then."""
+        self._ended, self._error = True, self._error or error
+        self._news.set()
+
+    async def events(self) -> AsyncIterator[Event]:
+        """Raise what ended the client, ProfileDamaged for one."""
+        while True:
+            await self._confirm()
+            self._news.clear()
+            if self._live:
+                yield self._live.popleft()
+            elif self._rows or await self._load():
+                row = self._rows.popleft()
+                if isinstance(row.entry, Message) and row.expected is not None:
+                    yield _gap(row.entry, row.expected)
+                self._given = row.row
+                yield _event(row)
+            elif self._ended:
+                if self._error is not None:
+                    raise self._error
+                return
+            else:
+                await self._news.wait()
+
+    async def confirm(self) -> None:
+        """The program has had the event that it got last."""
+        await self._confirm()
+
+    async def _confirm(self) -> None:
+        row, self._given = self._given, None
+        if row is not None and not self._store.closed:
+            await self._store.run(lambda store: store.drop_inbox(row))
+            self._on_room()
+
+    async def _load(self) -> bool:
+        if not self._maybe_more or self._store.closed:
+            return False
+        self._maybe_more = False
+        after = self._last_row
+        rows = await self._store.run(lambda store: store.inbox(after, LOAD_ROWS))
+        self._rows.extend(rows)
+        if rows:
+            self._last_row = rows[-1].row
+        self._maybe_more = self._maybe_more or len(rows) == LOAD_ROWS
+        return bool(rows)
+
+
+def _gap(message: Message, expected: int) -> Gap:
+    return Gap(message.sender, message.conversation, expected, message.sequence)
+
+
+def _event(row: InboxRow) -> Event:
+    entry = row.entry
+    if isinstance(entry, Message):
+        return MessageReceived(
+            id=entry.id,
+            conversation=entry.conversation,
+            sender=entry.sender,
+            sequence=entry.sequence,
+            sent_at=entry.sent_at,
+            content=decode_content(entry.content_type, entry.body),
+        )
+    assert isinstance(entry, CallEvent), "the inbox holds messages and missed calls"
+    return CallMissed(entry.call, entry.caller, entry.at)
