@@ -14,7 +14,7 @@ from backplane.storage.records import Records
 from backplane.storage.records_memory import MemoryRecords
 from backplane.storage.records_sql import SqlRecords
 from backplane.storage.schema_queues_sqlite import migrate_queues, pending_queues
-from backplane.storage.schema_records import migrate_records, pending_records
+from backplane.storage.schema_records_sql import migrate_records, pending_records
 from backplane.storage.settings import StorageSettings
 
 
