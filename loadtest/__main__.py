@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 from rich.console import Console
 
-from loadtest import call_setup, connections, messages
+from loadtest import connections, messages
 from loadtest.budget import judge, read_bars
 from loadtest.figures import Figure
 from loadtest.generator import raise_file_limit
@@ -34,7 +34,6 @@ class Entry:
 SCENARIOS: Final = {
     "messages": Entry(messages.run, 40, "200 connections that write to each other, durable"),
     "connections": Entry(connections.run, 20, "2,000 idle connections"),
-    "call-setup": Entry(call_setup.run, 30, "from placing a call to the first decoded frame"),
 }
 
 

@@ -21,6 +21,7 @@ from ringline.protocol.types import Address
 TEST_PREFIX: Final = "+1"
 TEST_CODE: Final = "135790"
 AT_A_TIME: Final = 16
+RETRY_PAUSES_S: Final = (0.5, 1.0, 2.0)
 _AREAS: Final = [
     "201",
     "202",
@@ -80,6 +81,10 @@ class EnrolmentRefused(Exception):
     """The server would not register a number; the text says what it answered."""
 
 
+class Unavailable(EnrolmentRefused):
+    """It may at another time (503): the registration begins anew, since its code may be used up."""
+
+
 def numbers(count: int) -> list[str]:
     """Distinct E.164 numbers. Raise ValueError above NUMBERS_MAX."""
     if count > NUMBERS_MAX:
@@ -94,6 +99,11 @@ async def enrol(http: aiohttp.ClientSession, base: str, wanted: Sequence[str]) -
 
     async def one(number: str, registration_id: int) -> Device:
         async with gate:
+            for pause_s in RETRY_PAUSES_S:
+                try:
+                    return await _register(http, base, number, registration_id)
+                except Unavailable:
+                    await asyncio.sleep(pause_s)
             return await _register(http, base, number, registration_id)
 
     return list(
@@ -124,6 +134,8 @@ async def _post(http: aiohttp.ClientSession, url: str, body: msgspec.Struct) -> 
     headers = {"Content-Type": "application/json"}
     async with http.post(url, data=codec.encode_body(body), headers=headers) as answer:
         text = await answer.read()
-        if answer.status not in (200, 201, 202):
+        if answer.status == 503:
+            raise Unavailable(f"503: {text[:300]!r}")
+        if answer.status not in (200, 201):
             raise EnrolmentRefused(f"{answer.status}: {text[:300]!r}")
         return text

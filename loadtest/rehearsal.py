@@ -4,6 +4,7 @@ It keeps the wire's promises (order, ids, queues, receipts) and can be told to b
 """
 
 import random
+import socket
 from collections import defaultdict
 from dataclasses import dataclass, field
 from uuid import UUID
@@ -11,6 +12,7 @@ from uuid import UUID
 import aiohttp
 from aiohttp import web
 
+from loadtest.enrolment import TEST_CODE
 from ringline.protocol import codec, frames, resources
 from ringline.protocol.problems import ProblemType
 from ringline.protocol.types import Address, ReceiptKind
@@ -39,11 +41,21 @@ class RehearsalGateway:
         self.base = ""
         self.close_code: int | None = None
         """Close every connection with it at once."""
+        self.silent = False
+        """Answer no send (it is taken all the same)."""
+        self.lose = False
+        """The fault of faults: answer and forget."""
+        self.away = 0
+        """How many registrations are answered by 503 before one is taken."""
+        self.code = TEST_CODE
+        self.accounts: dict[str, UUID] = {}
         self.cuts = 0
         self.tokens_sold = 0
         self.app = web.Application()
         self.app.router.add_post("/v1/tokens", self.token)
-        self.app.router.add_get("/v1/socket", self.socket)
+        self.app.router.add_get("/v1/socket", self.converse)
+        self.app.router.add_post("/v1/registrations", self.register)
+        self.app.router.add_post("/v1/registrations/{registration}/device", self.verify)
 
     async def token(self, request: web.Request) -> web.Response:
         wanted = codec.decode_body(await request.read(), resources.NewAccessToken)
@@ -54,34 +66,63 @@ class RehearsalGateway:
             body=codec.encode_body(resources.AccessToken(access_token=token, expires_at=10**15)),
         )
 
-    async def socket(self, request: web.Request) -> web.WebSocketResponse:
-        socket = web.WebSocketResponse(protocols=(codec.SUBPROTOCOL_MSGPACK,))
-        await socket.prepare(request)
-        opening = codec.MSGPACK.decode_client((await socket.receive()).data)
+    async def register(self, request: web.Request) -> web.Response:
+        wanted = codec.decode_body(await request.read(), resources.NewRegistration)
+        token = wanted.number[1:].rjust(20, "0")
+        made = resources.Registration(registration=token, code_expires_at=1, resend_at=0)
+        return web.Response(status=201, body=codec.encode_body(made))
+
+    async def verify(self, request: web.Request) -> web.Response:
+        wanted = codec.decode_body(await request.read(), resources.Verification)
+        if self.away:
+            self.away -= 1
+            return web.Response(status=503)
+        if wanted.code != self.code:
+            return web.Response(status=403)
+        number = "+" + request.match_info["registration"].lstrip("0")
+        account = self.accounts.setdefault(number, UUID(int=len(self.accounts) + 1))
+        made = resources.DeviceCredential(
+            account=account, device=1, number=number, credential="c" * 43
+        )
+        return web.Response(status=201, body=codec.encode_body(made))
+
+    def hang_up(self) -> None:
+        """End every connection at once."""
+        for box in self.boxes.values():
+            if box.live is not None and box.live.get_extra_info("socket") is not None:
+                box.live.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
+
+    async def speak(self) -> None:
+        self.silent = False
+
+    async def converse(self, request: web.Request) -> web.WebSocketResponse:
+        connection = web.WebSocketResponse(protocols=(codec.SUBPROTOCOL_MSGPACK,))
+        await connection.prepare(request)
+        opening = codec.MSGPACK.decode_client((await connection.receive()).data)
         if not isinstance(opening, frames.Authenticate):
-            return socket
+            return connection
         if self.close_code is not None:
-            await socket.close(code=self.close_code)
-            return socket
+            await connection.close(code=self.close_code)
+            return connection
         account, _, device = opening.token.rpartition("_")
         address = Address(UUID(account), int(device))
-        await self.welcome(socket, address, opening.resume_after or 0)
-        async for message in socket:
+        await self.welcome(connection, address, opening.resume_after or 0)
+        async for message in connection:
             if message.type is not aiohttp.WSMsgType.BINARY:
                 break
             frame = codec.MSGPACK.decode_client(message.data)
             if isinstance(frame, frames.Send):
-                if not await self.take(socket, address, frame):
+                if not await self.take(connection, address, frame):
                     break
             elif isinstance(frame, frames.Acknowledge):
                 await self.acknowledge(address, frame.positions)
-        return socket
+        return connection
 
     async def welcome(
-        self, socket: web.WebSocketResponse, address: Address, resume_after: int
+        self, connection: web.WebSocketResponse, address: Address, resume_after: int
     ) -> None:
         box = self.boxes[address]
-        box.live = socket
+        box.live = connection
         ready = frames.Ready(
             ref=0,
             account=address.account,
@@ -93,12 +134,14 @@ class RehearsalGateway:
             window=64,
             backlog=len(box.entries),
         )
-        await socket.send_bytes(codec.MSGPACK.encode(ready))
+        await connection.send_bytes(codec.MSGPACK.encode(ready))
         await self.acknowledge(address, [p for p in box.entries if p <= resume_after])
         for position in list(box.entries):
             await self.deliver(box, position)
 
-    async def take(self, socket: web.WebSocketResponse, sender: Address, send: frames.Send) -> bool:
+    async def take(
+        self, connection: web.WebSocketResponse, sender: Address, send: frames.Send
+    ) -> bool:
         """Whether the connection goes on."""
         repeated = send.id in self.known and not self.forget_ids
         due = self.sequences[sender, send.conversation] + 1
@@ -106,18 +149,21 @@ class RehearsalGateway:
         if not repeated and (refused or (send.sequence > due)):
             problem = ProblemType.SEQUENCE.describe(expected_sequence=due)
             answer = frames.Error(ref=send.ref, problem=problem)
-            await socket.send_bytes(codec.MSGPACK.encode(answer))
+            await connection.send_bytes(codec.MSGPACK.encode(answer))
             return True
         if not repeated:
             self.clock += 1
             self.known.setdefault(send.id, self.clock)
             self.sequences[sender, send.conversation] = send.sequence
-            await self.append(sender, send)
+            if not self.lose:
+                await self.append(sender, send)
+        if self.silent:
+            return True
         if self.randomness.random() < self.cut_share:
             self.cuts += 1
             return False
         sent = frames.Sent(ref=send.ref, id=send.id, sent_at=self.known[send.id])
-        await socket.send_bytes(codec.MSGPACK.encode(sent))
+        await connection.send_bytes(codec.MSGPACK.encode(sent))
         return True
 
     async def append(self, sender: Address, send: frames.Send) -> None:
