@@ -359,6 +359,11 @@ class Client:
         when the server has ended it for good, ProfileDamaged when the disk fails."""
         return self._at_work.stream.events()
 
+    def live_events(self) -> AsyncIterator[Event]:
+        """As `events`, without messages and missed calls: those stay in the profile for whoever
+        reads them. Instead of `events`, not beside it."""
+        return self._at_work.stream.live()
+
     async def confirm(self) -> None:
         """The program has dealt with the last event: it is not given again. Asking for the next one
         says the same."""

@@ -72,6 +72,19 @@ class EventStream:
             else:
                 await self._news.wait()
 
+    async def live(self) -> AsyncIterator[Event]:
+        """What is live alone: messages and missed calls stay for a later reader."""
+        while True:
+            self._news.clear()
+            if self._live:
+                yield self._live.popleft()
+            elif self._ended:
+                if self._error is not None:
+                    raise self._error
+                return
+            else:
+                await self._news.wait()
+
     async def confirm(self) -> None:
         """The program has had the event that it got last."""
         await self._confirm()
