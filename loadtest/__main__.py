@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 from rich.console import Console
 
-from loadtest import connections, messages
+from loadtest import call_setup, connections, messages
 from loadtest.budget import judge, read_bars
 from loadtest.figures import Figure
 from loadtest.generator import raise_file_limit
@@ -29,11 +29,16 @@ class Entry:
     about: str
     peers: tuple[str, ...] = ()
     planes: tuple[str, ...] = ()
+    tls: bool = True
+    """Whether it can be measured with TLS."""
 
 
 SCENARIOS: Final = {
     "messages": Entry(messages.run, 40, "200 connections that write to each other, durable"),
     "connections": Entry(connections.run, 20, "2,000 idle connections"),
+    "call-setup": Entry(
+        call_setup.run, 30, "from placing a call to the first decoded frame", tls=False
+    ),
 }
 
 
@@ -61,6 +66,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options.error(f"{chosen.scenario} knows no peer {chosen.against!r}")
     if chosen.plane is not None and chosen.plane not in entry.planes:
         options.error(f"{chosen.scenario} has no packet loop to choose")
+    if chosen.tls and not entry.tls:
+        options.error(f"{chosen.scenario} is measured without TLS")
     if chosen.seconds is not None and chosen.seconds <= 0:
         options.error("--seconds must be above 0")
     return _measure(chosen.scenario, chosen.seconds or entry.seconds, chosen.tls, chosen.json)

@@ -84,7 +84,11 @@ async def _windows(
 
 def _figures(options: Options, saturated: list[Window], paced: list[Window]) -> list[Figure]:
     measured = [
-        Measured("messages per second, saturated", "1/s", tuple(w.per_s for w in saturated)),
+        Measured(
+            f"messages per second, saturated, {options.tls_text}",
+            "1/s",
+            tuple(w.per_s for w in saturated),
+        ),
         *_costs(f"saturated, {options.tls_text}", saturated),
         *_costs(f"at {PACED_PER_S:.0f}/s, {options.tls_text}", paced),
         *(

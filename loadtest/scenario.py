@@ -3,10 +3,11 @@
 import shutil
 import ssl
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from loadtest.certificate import make_certificate
 from loadtest.figures import Figure
@@ -41,13 +42,15 @@ class Ground:
 
 
 @asynccontextmanager
-async def ground(options: Options) -> AsyncIterator[Ground]:
-    """Start a stack, and leave nothing of it behind."""
+async def ground(
+    options: Options, changes: Mapping[str, Mapping[str, Any]] | None = None
+) -> AsyncIterator[Ground]:
+    """Start a stack, and leave nothing of it behind. `changes` of its configuration."""
     directory = Path(tempfile.mkdtemp(prefix="ringline-load-"))
     try:
         tls = make_certificate(directory) if options.tls else None
         trust = ssl.create_default_context(cafile=tls.certificate) if tls else None
-        async with Stack(directory, tls=tls) as stack:
+        async with Stack(directory, tls=tls, changes=changes) as stack:
             yield Ground(stack, trust, str(tls.certificate) if tls else None)
     finally:
         shutil.rmtree(directory, ignore_errors=True)

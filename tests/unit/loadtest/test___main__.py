@@ -69,6 +69,7 @@ def test_seconds_and_tls_reach_the_scenario(capsys: pytest.CaptureFixture[str]) 
         ["fake", "--plane", "native"],
         ["fake", "--plane", "rusty"],
         ["fake", "--seconds", "0"],
+        ["call-setup", "--tls"],
     ],
 )
 def test_what_makes_no_sense_is_refused(
