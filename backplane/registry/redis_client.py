@@ -5,12 +5,13 @@ A connection that broke is replaced by the next call, so a Redis that comes back
 """
 
 import asyncio
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from hashlib import sha1
 from importlib.resources import files
 from typing import Any, Final, TypeVar
 
-from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio import ConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import (
@@ -48,15 +49,14 @@ _WORLD_REPLIES: Final = ("BUSY", "MISCONF", "NOREPLICAS")
 T = TypeVar("T")
 
 
-def connection_pool(settings: RegistrySettings, connections_max: int) -> BlockingConnectionPool:
-    """Waiting for a free connection counts towards the caller's deadline."""
-    deadline_s = settings.deadline_ms / 1000
-    return BlockingConnectionPool.from_url(
+def connection_pool(settings: RegistrySettings, connections_max: int) -> ConnectionPool:
+    """Without time-outs of its own, which would race with the caller's deadline, and without
+    retries. Asking for one connection too many is an error: the caller must count."""
+    return ConnectionPool.from_url(
         settings.url,
         max_connections=connections_max,
-        timeout=None,
-        socket_timeout=deadline_s,
-        socket_connect_timeout=deadline_s,
+        socket_timeout=None,
+        socket_connect_timeout=None,
         retry=Retry(NoBackoff(), 0),
         protocol=2,
     )
@@ -77,7 +77,9 @@ class RedisClient:
     def __init__(
         self, settings: RegistrySettings, metrics: Metrics, connections_max: int | None = None
     ) -> None:
-        self._pool = connection_pool(settings, connections_max or settings.connections_max)
+        connections_max = connections_max or settings.connections_max
+        self._pool = connection_pool(settings, connections_max)
+        self._free_connections = asyncio.Semaphore(connections_max)
         self._redis = Redis(connection_pool=self._pool)
         self._deadline_s = settings.deadline_ms / 1000
         self._prefix = settings.key_prefix
@@ -89,14 +91,14 @@ class RedisClient:
         return ":".join((self._prefix, *map(str, parts)))
 
     async def command(self, *arguments: Argument) -> Any:
-        return await self._within(str(arguments[0]).lower(), self._execute(*arguments))
+        return await self._within(str(arguments[0]).lower(), partial(self._execute, *arguments))
 
     async def publish(self, messages: Sequence[tuple[str, bytes]]) -> None:
         """To these channels, in one pipeline."""
         pipeline = self._redis.pipeline(transaction=False)
         for channel, payload in messages:
             pipeline.execute_command("PUBLISH", channel, payload)
-        await self._within("publish", pipeline.execute())
+        await self._within("publish", pipeline.execute)
 
     async def run(
         self, script_name: str, keys: Sequence[str], arguments: Sequence[Argument] = ()
@@ -112,7 +114,7 @@ class RedisClient:
         results: list[Any] = []
         for start in range(0, len(calls), PIPELINE_CALLS_MAX):
             part = calls[start : start + PIPELINE_CALLS_MAX]
-            results += await self._within(script_name, self._run_part(script_name, part))
+            results += await self._within(script_name, partial(self._run_part, script_name, part))
         return results
 
     async def _run_part(
@@ -156,10 +158,10 @@ class RedisClient:
             script = self._scripts[name] = Script(name)
         return script
 
-    async def _within(self, name: str, call: Awaitable[T]) -> T:
+    async def _within(self, name: str, call: Callable[[], Awaitable[T]]) -> T:
         try:
-            async with asyncio.timeout(self._deadline_s):
-                return await call
+            async with asyncio.timeout(self._deadline_s), self._free_connections:
+                return await call()
         except (RedisError, OSError) as error:
             if not is_world_error(error):
                 raise AssertionError(f"Redis refused {name}: {error}") from error
