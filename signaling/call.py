@@ -377,10 +377,10 @@ def _changed(document: PairDocument, call: CallDocument, notices: list[Notice]) 
 
 
 def _with(document: PairDocument, call: CallDocument) -> PairDocument:
-    others = [known for known in document.calls if known.call != call.call]
-    kept = [known for known in others if known.state is CallState.ENDED][-ENDED_CALLS_MAX:]
-    live = [known for known in others if known.state is not CallState.ENDED]
-    return msgspec.structs.replace(document, calls=(*kept, *live, call))
+    calls = [*(known for known in document.calls if known.call != call.call), call]
+    ended = [known for known in calls if known.state is CallState.ENDED][-ENDED_CALLS_MAX:]
+    live = [known for known in calls if known.state is not CallState.ENDED]
+    return msgspec.structs.replace(document, calls=(*ended, *live))
 
 
 def _unchanged(call: CallDocument) -> Outcome:

@@ -123,7 +123,7 @@ class CallDesk:
             bodies=tuple(frame.bodies),
         )
         return await self._apply(
-            pair, lambda document: machine.invite(document, sender, wish, self._clock())
+            pair, lambda document: _invited(document, known, sender, wish, self._clock())
         )
 
     async def _apply(self, pair: Pair, step: Step) -> frames.CallStatus:
@@ -198,6 +198,15 @@ class CallDesk:
         )
         if exhausted is not None:
             raise rate_limited(exhausted.retry_after_s)
+
+
+def _invited(
+    document: PairDocument, row: CallRow | None, sender: Address, wish: machine.Invite, now: int
+) -> Outcome:
+    """A call that ended so long ago that only its record is left does not ring again."""
+    if row is not None and document.find(wish.call) is None:
+        return Outcome(None, (), decode_call(row).status())
+    return machine.invite(document, sender, wish, now)
 
 
 def encode_call(call: CallDocument) -> bytes:
