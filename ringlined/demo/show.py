@@ -11,11 +11,11 @@ from ringlined.demo.step import Outcome
 
 CALL_SIDES: Final = ("ann", "bob")
 ADVICE: Final = (
-    ("number-invalid", "The demo uses development's test numbers (+1555…)."),
+    ("not a phone number", "The demo uses development's test numbers (+1555…)."),
     ("code is wrong", "The demo uses development's test numbers (+1555…), whose code is 000000."),
-    ("unsealed", "The server takes sealed messages only: messaging.allow_unsealed is false."),
+    ("sealed messages only", "The server takes sealed messages only: messaging.allow_unsealed is false."),
     ("Too many requests", "A limit was reached; wait as long as it says, then try again."),
-    ("unreachable", "Nothing answers there: is the stack up? Try `ringlined up`."),
+    ("cannot be reached", "Nothing answers there: is the stack up? Try `ringlined up`."),
 )
 """Part of a complaint: what may help."""
 
@@ -50,7 +50,9 @@ def _steps(report: Report) -> Table:
     table = Table("step", "", "seconds", "what came of it", box=None, pad_edge=False)
     for outcome in report.steps:
         plain = {k: v for k, v in outcome.figures.items() if k not in CALL_SIDES}
-        what = outcome.problem or ", ".join(f"{name} {_text(v)}" for name, v in plain.items())
+        what = outcome.problem or ", ".join(
+            f"{_words(name)} {_text(v)}" for name, v in plain.items()
+        )
         mark = "[green]passed[/]" if outcome.passed else "[red]failed[/]"
         table.add_row(outcome.step, mark, f"{outcome.seconds:.2f}", what)
     for name in report.not_tried:
@@ -60,13 +62,19 @@ def _steps(report: Report) -> Table:
 
 def _call(figures: dict[str, Any]) -> Table:
     names = list(figures[CALL_SIDES[0]])
-    table = Table("received by", *names, title="The call", box=None, pad_edge=False)
+    table = Table("received by", *map(_words, names), title="The call", box=None, pad_edge=False)
     for side in CALL_SIDES:
         table.add_row(side.capitalize(), *(_text(figures[side][name]) for name in names))
     return table
 
 
+def _words(name: str) -> str:
+    return name.replace("_", " ")
+
+
 def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     if isinstance(value, list):
         return " and ".join(map(str, value))
     return "–" if value is None else str(value)

@@ -90,7 +90,7 @@ class Story:
         )
         if found != written:
             raise DemoFailed(f"came in another order, or not all, or twice: {found}")
-        return {"messages": len(found), "in order": True}
+        return {"messages": len(found), "in_order": True}
 
     async def second_device(self) -> Figures:
         await self._bob.leave()
@@ -127,8 +127,8 @@ class Story:
         [theirs] = await bob.wait_for("end of the call", _ended_calls, SHORT_TIMEOUT_S)
         [elsewhere] = await tablet.wait_for("end of ringing", _ended_calls, SHORT_TIMEOUT_S)
         [ours] = _ended_calls(said)
-        figures: Figures = {"answered": f"{ours['answer_ms']} ms"}
-        figures |= {"ann": _quality("Ann", ours), "bob": _quality("Bob", theirs)}
+        figures: Figures = {"answered_ms": ours["answer_ms"]}
+        figures |= {"ann": quality("Ann", ours), "bob": quality("Bob", theirs)}
         figures["tablet"] = elsewhere["reason"]
         return figures
 
@@ -142,14 +142,14 @@ def _kinds(events: list[Event]) -> frozenset[str]:
 
 def _receipts(events: list[Event]) -> Figures:
     [result] = of_kind(events, "result")
-    return {f"{state} ms": ms for state, ms in result["ms"].items()}
+    return {f"{state}_ms": ms for state, ms in result["ms"].items()}
 
 
 def _ended_calls(events: list[Event]) -> list[Event]:
     return of_kind(events, "call-ended")
 
 
-def _quality(name: str, ended: Event) -> dict[str, Any]:
+def quality(name: str, ended: Event) -> dict[str, Any]:
     """What one side received. Raises DemoFailed when that is not a call."""
     statistics = ended["statistics"]
     if statistics is None:
@@ -162,12 +162,12 @@ def _quality(name: str, ended: Event) -> dict[str, Any]:
         )
     return {
         "frames": frames,
-        "audio s": round(seconds, 2),
-        "loss %": round(100 * statistics["loss_fraction"], 2),
-        "jitter ms": _rounded(statistics["jitter_ms"]),
-        "round trip ms": _rounded(statistics["round_trip_ms"]),
-        "MOS": _rounded(statistics["mos"]),
-        "first picture ms": _rounded(statistics["first_frame_ms"]),
+        "audio_s": round(seconds, 2),
+        "loss_percent": round(100 * statistics["loss_fraction"], 2),
+        "jitter_ms": _rounded(statistics["jitter_ms"]),
+        "round_trip_ms": _rounded(statistics["round_trip_ms"]),
+        "mos": _rounded(statistics["mos"]),
+        "first_picture_ms": _rounded(statistics["first_frame_ms"]),
     }
 
 

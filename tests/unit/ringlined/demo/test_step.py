@@ -1,0 +1,20 @@
+from ringlined.demo.program import DemoFailed
+from ringlined.demo.step import Figures, Step, take
+
+
+async def test_a_step_that_passes_gives_its_figures() -> None:
+    async def act() -> Figures:
+        return {"messages": 5}
+
+    outcome = await take(Step("five", act))
+    assert (outcome.step, outcome.passed, outcome.problem) == ("five", True, None)
+    assert outcome.figures == {"messages": 5}
+    assert outcome.seconds >= 0
+
+
+async def test_a_step_that_fails_says_why() -> None:
+    async def act() -> Figures:
+        raise DemoFailed("nobody there")
+
+    outcome = await take(Step("five", act))
+    assert (outcome.passed, outcome.problem, outcome.figures) == (False, "nobody there", {})

@@ -1,0 +1,58 @@
+import pytest
+
+from ringlined.demo.clip import FRAMES, SECONDS, find_clip
+from ringlined.demo.person import of_kind, texts
+from ringlined.demo.program import DemoFailed, Event
+from ringlined.demo.story import quality
+
+
+def ended(**changes: object) -> Event:
+    statistics = {
+        "video_frames_decoded": FRAMES,
+        "audio_seconds_received": SECONDS,
+        "loss_fraction": 0.01,
+        "jitter_ms": 2.345,
+        "round_trip_ms": None,
+        "mos": 4.3,
+        "first_frame_ms": 200.0,
+    }
+    return {"reason": "hung-up", "error": None, "statistics": {**statistics, **changes}}
+
+
+def test_a_calls_quality_is_put_in_figures() -> None:
+    assert quality("Ann", ended()) == {
+        "frames": FRAMES,
+        "audio_s": SECONDS,
+        "loss_percent": 1.0,
+        "jitter_ms": 2.35,
+        "round_trip_ms": None,
+        "mos": 4.3,
+        "first_picture_ms": 200.0,
+    }
+
+
+@pytest.mark.parametrize(
+    "changes", [{"video_frames_decoded": FRAMES // 2}, {"audio_seconds_received": SECONDS / 2}]
+)
+def test_half_a_call_is_no_call(changes: Event) -> None:
+    with pytest.raises(DemoFailed, match="Ann received"):
+        quality("Ann", ended(**changes))
+
+
+def test_a_call_without_media_is_no_call() -> None:
+    with pytest.raises(DemoFailed, match="Bob heard and saw nothing: unreachable"):
+        quality("Bob", {"reason": "unreachable", "error": None, "statistics": None})
+
+
+def test_events_are_picked_by_kind() -> None:
+    events = [
+        {"event": "message", "text": "one"},
+        {"event": "receipt", "kind": "read"},
+        {"event": "message", "text": "two"},
+    ]
+    assert texts(events) == ["one", "two"]
+    assert of_kind(events, "receipt") == [events[1]]
+
+
+def test_the_clip_is_there() -> None:
+    assert find_clip().stat().st_size > 1_000_000
