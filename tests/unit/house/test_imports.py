@@ -25,6 +25,7 @@ PLANTED: Final = {
     "clients-apart": ("ringline.protocol.frames", "backplane.errors"),
     "servers-serve": ("signaling.settings", "loadtest"),
     "stores": ("signaling.settings", "redis"),
+    "device-store": ("ringline.protocol.frames", "sqlalchemy"),
     "media": ("signaling.settings", "aiortc"),
     "door": ("signaling.settings", "typer"),
     "protocol": ("ringline.protocol.frames", "aiohttp"),
@@ -147,7 +148,7 @@ def outside_adapters(graph: grimp.ImportGraph) -> list[tuple[str, str]]:
         for library, place in ADAPTERS.items()
         if library in graph.modules
         for importer in graph.find_modules_that_directly_import(library)
-        if not (importer.startswith("backplane.") and place.search(importer))
+        if not (importer.startswith(("backplane.", "ringline.client.")) and place.search(importer))
         and not importer.startswith("loadtest")
     )
 
