@@ -1,4 +1,4 @@
-"""The registry in Redis: the parts on one client. Why it is so: docs/decisions/0003."""
+"""The registry in Redis: the parts on one client. Why it is so: docs/decisions/0003-registry-and-bus.md."""
 
 from backplane.registry.challenges_redis import RedisChallenges
 from backplane.registry.limits_redis import RedisLimits
