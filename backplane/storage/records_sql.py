@@ -34,7 +34,7 @@ from ringline.protocol.types import Address, ContactState
 
 class SqlRecords:
     def __init__(self, engine: AsyncEngine, call_timeout_s: float) -> None:
-        self._engine = engine
+        self.engine = engine
         self._timeout_s = call_timeout_s
         self._turn = asyncio.Lock()
         self._insert = postgresql.insert if engine.dialect.name == "postgresql" else sqlite.insert
@@ -213,7 +213,7 @@ class SqlRecords:
         await self._all(sa.select(sa.literal(1)))
 
     async def shut(self) -> None:
-        await self._engine.dispose()
+        await self.engine.dispose()
 
     async def _put_call(self, connection: AsyncConnection, row: CallRow) -> None:
         await connection.execute(
@@ -236,22 +236,22 @@ class SqlRecords:
         )
 
     async def _all(self, query: sa.Select[Any]) -> Sequence[sa.Row[Any]]:
-        async with self._translated(), self._engine.connect() as connection:
+        async with self._translated(), self.engine.connect() as connection:
             rows: Sequence[sa.Row[Any]] = (await connection.execute(query)).all()
             return rows
 
     @asynccontextmanager
     async def _writing(self) -> AsyncIterator[AsyncConnection]:
         """One transaction, committed unless it raises."""
-        async with self._translated(), self._one_at_a_time(), self._engine.connect() as connection:
-            if self._engine.dialect.name == "sqlite":
+        async with self._translated(), self._one_at_a_time(), self.engine.connect() as connection:
+            if self.engine.dialect.name == "sqlite":
                 await connection.exec_driver_sql("BEGIN IMMEDIATE")
             yield connection
             await connection.commit()
 
     def _one_at_a_time(self) -> AbstractAsyncContextManager[object]:
         """SQLite has one writer: queue here in order, not inside it by sleeping and trying again."""
-        return self._turn if self._engine.dialect.name == "sqlite" else nullcontext()
+        return self._turn if self.engine.dialect.name == "sqlite" else nullcontext()
 
     @asynccontextmanager
     async def _translated(self) -> AsyncIterator[None]:
@@ -271,7 +271,7 @@ class SqlRecords:
 
     def _is_lost(self, error: DBAPIError) -> bool:
         """On SQLite an operational error may be our own statement; servers have other classes for that."""
-        of_server = self._engine.dialect.name != "sqlite" and isinstance(error, OperationalError)
+        of_server = self.engine.dialect.name != "sqlite" and isinstance(error, OperationalError)
         return error.connection_invalidated or of_server
 
 

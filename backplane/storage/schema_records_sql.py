@@ -13,7 +13,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from alembic.util.exc import CommandError
+from alembic.script.revision import RevisionError
 from sqlalchemy.exc import DBAPIError
 
 from backplane.errors import StorageFull, Unavailable
@@ -76,7 +76,7 @@ def _missing(connection: sa.Connection) -> list[str]:
     current = MigrationContext.configure(connection).get_current_revision()
     try:
         steps = list(script.iterate_revisions("head", current or "base"))
-    except CommandError as error:
+    except RevisionError as error:
         raise Unavailable("the records were written by a newer version") from error
     return [f"records {step.revision}: {step.doc}" for step in reversed(steps)]
 
