@@ -1,0 +1,45 @@
+"""Looking people up: known numbers are free, new ones come from the day's budget."""
+
+import pytest
+
+from messaging.errors import Refused
+from ringline.protocol.resources import Lookup
+from ringline.protocol.types import Address
+from tests.unit.messaging.conftest import NUMBER, BuildTown, Town
+
+DAY_MS = 24 * 3600 * 1000
+
+
+async def test_registered_ones_are_found_by_any_spelling(town: Town) -> None:
+    account = await town.register()
+    caller = Address(account.account, 1)
+    wish = Lookup(numbers=["+44 20 7946 0000", "+442079460009", "no number"])
+    result = await town.messaging.lookups.find(caller, wish)
+    assert [(f.number, f.account) for f in result.found] == [(NUMBER, account.account)]
+    assert result.new_numbers_left == 5_000 - 2
+
+
+async def test_asking_again_costs_nothing(build_town: BuildTown) -> None:
+    town = build_town(lookup_numbers_per_day=3)
+    account = await town.register()
+    caller = Address(account.account, 1)
+    for _ in range(5):
+        result = await town.messaging.lookups.find(caller, Lookup(numbers=[NUMBER]))
+        assert result.new_numbers_left == 2
+        assert len(result.found) == 1
+
+
+async def test_past_the_budget_nothing_new_is_answered(build_town: BuildTown) -> None:
+    town = build_town(lookup_numbers_per_day=2)
+    account = await town.register()
+    caller = Address(account.account, 1)
+    others = [f"+44207946{number:04d}" for number in range(1, 5)]
+    first = await town.messaging.lookups.find(caller, Lookup(numbers=[*others, NUMBER]))
+    assert first.new_numbers_left == 0
+    assert not first.found, "the own number came after the budget's end"
+    with pytest.raises(Refused) as refused:
+        await town.messaging.lookups.find(caller, Lookup(numbers=[NUMBER]))
+    assert refused.value.problem.status == 429
+    town.clock.now += DAY_MS + 1
+    later = await town.messaging.lookups.find(caller, Lookup(numbers=[NUMBER]))
+    assert len(later.found) == 1

@@ -1,0 +1,180 @@
+"""Codes: few tries, short lives, budgets; and what registering again does."""
+
+import asyncio
+
+import pytest
+
+from backplane.bus.ports import Revoked
+from messaging.errors import Refused
+from messaging.settings import RegistrationLimits
+from ringline.protocol import limits
+from ringline.protocol.problems import ProblemType
+from ringline.protocol.resources import NewAccessToken, Verification
+from ringline.protocol.types import Address
+from tests.unit.messaging.conftest import NEW_DEVICE, NUMBER, PEER, BuildTown, Town
+
+
+async def guess(town: Town, registration: str, code: str, peer: str = PEER) -> ProblemType | None:
+    """What the guess was refused with; None when it was right."""
+    try:
+        await town.messaging.registrations.verify(
+            registration, Verification(code=code, device=NEW_DEVICE), peer
+        )
+    except Refused as refused:
+        return next(kind for kind in ProblemType if kind.uri == refused.problem.type)
+    return None
+
+
+def wrong(code: str) -> str:
+    return f"{(int(code) + 1) % 1_000_000:06d}"
+
+
+async def test_right_code_makes_an_account_with_device_one(town: Town) -> None:
+    credential = await town.register()
+    assert (credential.number, credential.device) == (NUMBER, 1)
+    assert credential.account.version == 4
+    record = await town.messaging.records.device(Address(credential.account, 1))
+    assert record is not None
+    assert credential.credential.encode() not in record.credential_hash
+    assert await town.messaging.queues.head(Address(credential.account, 1)) is not None
+
+
+async def test_b1_five_tries_then_even_the_right_code_is_dead(town: Town) -> None:
+    started = await town.messaging.registrations.start(NUMBER, PEER)
+    code = town.codes[NUMBER]
+    for _ in range(limits.CODE_ATTEMPTS_MAX):
+        assert await guess(town, started.registration, wrong(code)) is ProblemType.CODE_REFUSED
+    assert await guess(town, started.registration, code) is ProblemType.CODE_REFUSED
+
+
+async def test_b1_new_code_kills_the_old_one(town: Town) -> None:
+    first = await town.messaging.registrations.start(NUMBER, PEER)
+    old = town.codes[NUMBER]
+    town.clock.now += 61_000
+    second = await town.messaging.registrations.start("+44 20 7946 0000", PEER)
+    assert await guess(town, first.registration, old) is ProblemType.CODE_REFUSED
+    assert await guess(town, second.registration, town.codes[NUMBER]) is None
+
+
+async def test_b1_code_is_bound_to_its_registration(town: Town) -> None:
+    await town.messaging.registrations.start(NUMBER, PEER)
+    other = await town.messaging.registrations.start("+442079460001", PEER)
+    code = town.codes[NUMBER]
+    if code != town.codes["+442079460001"]:
+        assert await guess(town, other.registration, code) is ProblemType.CODE_REFUSED
+
+
+async def test_code_dies_after_ten_minutes(town: Town) -> None:
+    started = await town.messaging.registrations.start(NUMBER, PEER)
+    town.clock.now += limits.CODE_LIFETIME_S * 1000 + 1
+    found = await guess(town, started.registration, town.codes[NUMBER])
+    assert found is ProblemType.CODE_REFUSED
+
+
+async def test_code_works_once(town: Town) -> None:
+    started = await town.messaging.registrations.start(NUMBER, PEER)
+    assert await guess(town, started.registration, town.codes[NUMBER]) is None
+    again = await guess(town, started.registration, town.codes[NUMBER])
+    assert again is ProblemType.CODE_REFUSED
+
+
+async def test_tries_are_counted_by_number_over_all_registrations(build_town: BuildTown) -> None:
+    town = build_town(RegistrationLimits(attempts_per_number_hour=3, resend_after_s=1))
+    for _ in range(3):
+        started = await town.messaging.registrations.start(NUMBER, PEER)
+        assert await guess(town, started.registration, wrong(town.codes[NUMBER])) is (
+            ProblemType.CODE_REFUSED
+        )
+        town.clock.now += 1_500
+    started = await town.messaging.registrations.start(NUMBER, PEER)
+    found = await guess(town, started.registration, town.codes[NUMBER])
+    assert found is ProblemType.RATE_LIMITED
+
+
+async def test_another_code_only_after_a_pause(town: Town) -> None:
+    started = await town.messaging.registrations.start(NUMBER, PEER)
+    with pytest.raises(Refused) as refused:
+        await town.messaging.registrations.resend(started.registration, PEER)
+    assert refused.value.problem.status == 429
+    assert refused.value.problem.retry_after_s is not None
+    town.clock.now = started.resend_at + 1
+    again = await town.messaging.registrations.resend(started.registration, PEER)
+    assert again.registration == started.registration
+
+
+async def test_spellings_share_one_budget(build_town: BuildTown) -> None:
+    town = build_town(RegistrationLimits(codes_per_number_day=2, resend_after_s=1))
+    for text in ("+442079460000", "+44 (0)20 7946 0000"):
+        await town.messaging.registrations.start(text, PEER)
+        town.clock.now += 1_500
+    with pytest.raises(Refused) as refused:
+        await town.messaging.registrations.start("+44 20 79460000", "198.51.100.8")
+    assert refused.value.problem.type == ProblemType.RATE_LIMITED.uri
+
+
+async def test_b2_prefix_budget_alerts_and_leaves_other_prefixes_alone(
+    build_town: BuildTown,
+) -> None:
+    town = build_town(RegistrationLimits(codes_per_prefix_hour=10))
+    refusals = 0
+    for number in range(100):
+        try:
+            await town.messaging.registrations.start(
+                f"+4420794600{number:02d}", f"198.51.100.{number}"
+            )
+        except Refused:
+            refusals += 1
+    assert (len(town.codes), refusals) == (10, 90)
+    assert set(town.alerts) == {"prefix"}
+    await town.messaging.registrations.start("+442071838750", "203.0.113.1")
+    assert len(town.codes) == 11
+
+
+async def test_b2_address_budget_counts_ipv6_by_64(build_town: BuildTown) -> None:
+    town = build_town(RegistrationLimits(codes_per_address_hour=3))
+    for number in range(3):
+        await town.messaging.registrations.start(f"+44207946000{number}", f"2001:db8::{number}")
+    with pytest.raises(Refused):
+        await town.messaging.registrations.start("+442079460009", "2001:db8::9")
+    assert not town.alerts
+
+
+async def test_test_numbers_send_nothing(build_town: BuildTown) -> None:
+    town = build_town(test_numbers={NUMBER: "123456"})
+    started = await town.messaging.registrations.start(NUMBER, PEER)
+    assert not town.codes
+    assert await guess(town, started.registration, "123456") is None
+
+
+async def test_registering_again_replaces_the_devices(town: Town) -> None:
+    first = await town.register()
+    access = await town.messaging.access.issue(
+        NewAccessToken(account=first.account, device=first.device, credential=first.credential),
+        PEER,
+    )
+    town.clock.now += 61_000
+    second = await town.register()
+    assert second.account == first.account
+    assert second.device != first.device, "its number is not used again at once"
+    assert [d.device for d in await town.messaging.queues.devices(first.account)] == [second.device]
+    with pytest.raises(Refused):
+        await town.messaging.access.authenticate(access.access_token)
+    await asyncio.sleep(0.01)
+    [told] = [m for m in town.bus_messages if isinstance(m, Revoked)]
+    assert told == Revoked(addresses=[Address(first.account, first.device)], replaced=True)
+
+
+async def test_answer_does_not_tell_who_is_registered(town: Town) -> None:
+    await town.register()
+    town.clock.now += 61_000
+    known = await town.messaging.registrations.start(NUMBER, PEER)
+    unknown = await town.messaging.registrations.start("+442079460001", PEER)
+    assert known.code_expires_at == unknown.code_expires_at
+    assert known.resend_at == unknown.resend_at
+    assert len(known.registration) == len(unknown.registration)
+
+
+async def test_resend_for_nothing_is_not_found(town: Town) -> None:
+    with pytest.raises(Refused) as refused:
+        await town.messaging.registrations.resend("A" * 43, PEER)
+    assert refused.value.problem.type == ProblemType.NOT_FOUND.uri
