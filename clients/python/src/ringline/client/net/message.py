@@ -65,7 +65,7 @@ class OutgoingMessage:
                     await self._wait()
         except TimeoutError:
             raise DeadlinePassed(
-                f"the message is not {state.name.lower()} within {timeout_s:g} s"
+                f"the message is not {state.name.lower()} within {timeout_s:.3g} s"
             ) from None
 
     async def _wait(self) -> None:
