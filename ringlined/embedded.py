@@ -100,9 +100,9 @@ async def _run_alone(embedded: Embedded, note: Note, wish: asyncio.Event) -> Non
 async def _stay(embedded: Embedded, note: Note, wish: asyncio.Event) -> None:
     note.ready = True
     note.write()
-    print(where_to_look(embedded.config, embedded.data), flush=True)
+    print(where_to_look(embedded), flush=True)
     if embedded.demo and await unless_stopped(wish, _demo(embedded.data)):
-        print(where_to_look(embedded.config, embedded.data), flush=True)
+        print(where_to_look(embedded), flush=True)
     await wish.wait()
 
 
@@ -126,11 +126,17 @@ def roles(embedded: Embedded, note: Note, program: str | None, directory: Path) 
         "gateway",
         gateway_command(embedded, f"unix://{redis_socket}" if program else None),
         lambda: is_ready(note.admin_url),
+        log=gateway_log(embedded),
     )
     if program is None:
         return [gateway]
     command = redis_command(program, redis_socket, embedded.data / "redis.log")
     return [Role("redis", command, lambda: redis_answers(redis_socket)), gateway]
+
+
+def gateway_log(embedded: Embedded) -> Path | None:
+    """With the demo, a file: two stories at once on one terminal are none."""
+    return embedded.data / "gateway.log" if embedded.demo else None
 
 
 def gateway_command(embedded: Embedded, redis_url: str | None) -> list[str]:
@@ -180,17 +186,20 @@ def _reachable(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-def where_to_look(config: Config, data: Path) -> str:
-    url, admin_url = urls(config)
+def where_to_look(embedded: Embedded) -> str:
+    url, admin_url = urls(embedded.config)
     lines = [
         "",
         "Ringline is up.",
         f"  clients    {url}   (API: {url}/v1/openapi.json)",
         f"  health     {admin_url}/readyz   metrics: {admin_url}/metrics",
-        f"  kept in    {data}",
+        f"  kept in    {embedded.data}",
         f"  try        ringline --help   (server: {url})",
         "  stop       Ctrl-C",
+        "",
     ]
-    if not is_loopback(config.gateway.host):
+    if (log := gateway_log(embedded)) is not None:
+        lines.insert(5, f"  log        {log}")
+    if not is_loopback(embedded.config.gateway.host):
         lines.insert(2, "  NOTE       it listens on every network interface of this machine")
-    return "\n".join([*lines, ""])
+    return "\n".join(lines)

@@ -5,6 +5,7 @@ import os
 import sys
 from asyncio.subprocess import Process
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -21,14 +22,22 @@ class Role:
     name: str
     command: Sequence[str]
     ready: Check
+    log: Path | None = None
+    """Where what it says goes, at the end of the file; None: to our own output."""
 
 
 async def start(role: Role) -> Process:
     """In a session of its own, so that Ctrl-C reaches the supervisor alone."""
     wrapper = [sys.executable, "-I", "-S", str(Path(lifeline.__file__)), str(os.getpid())]
-    return await asyncio.create_subprocess_exec(
-        *wrapper, *role.command, stdin=asyncio.subprocess.DEVNULL, start_new_session=True
-    )
+    with nullcontext() if role.log is None else role.log.open("ab") as log:
+        return await asyncio.create_subprocess_exec(
+            *wrapper,
+            *role.command,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
 
 
 async def stop(process: Process) -> None:

@@ -1,7 +1,8 @@
 """`ringlined up`."""
 
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 import uvloop
@@ -20,6 +21,8 @@ from ringlined.commands.options import (
 from ringlined.config import names_redis
 from ringlined.data_directory import InUse, data_directory
 from ringlined.exit_codes import ExitCode
+
+LAST_CHARACTERS_MAX: Final = 500
 
 
 def up(
@@ -54,4 +57,13 @@ def up(
     except InUse as error:
         end(ExitCode.UNAVAILABLE, str(error))
     except RoleFailed as error:
-        raise typer.Exit(error.code) from error
+        print(f"ringlined: {error}{_last_words(directory, demo)}", file=sys.stderr, flush=True)
+        raise typer.Exit(error.code) from None
+
+
+def _last_words(data: Path, demo: bool) -> str:
+    """With the demo the gateway's complaint is in its log, where nobody looks."""
+    log = data / "gateway.log"
+    if not (demo and log.exists()):
+        return ""
+    return ": " + log.read_text(errors="replace")[-LAST_CHARACTERS_MAX:].strip()

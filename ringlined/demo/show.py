@@ -13,7 +13,10 @@ CALL_SIDES: Final = ("ann", "bob")
 ADVICE: Final = (
     ("not a phone number", "The demo uses development's test numbers (+1555…)."),
     ("code is wrong", "The demo uses development's test numbers (+1555…), whose code is 000000."),
-    ("sealed messages only", "The server takes sealed messages only: messaging.allow_unsealed is false."),
+    (
+        "sealed messages only",
+        "The server takes sealed messages only: messaging.allow_unsealed is false.",
+    ),
     ("Too many requests", "A limit was reached; wait as long as it says, then try again."),
     ("cannot be reached", "Nothing answers there: is the stack up? Try `ringlined up`."),
 )
@@ -92,6 +95,6 @@ Try next:
   {up}ringline register +15550001 --code 000000 --profile me{server}
   ringline register +15550002 --code 000000 --profile you{server}
   ringline listen --profile you --auto-answer     # in a second terminal
-  ringline send +15550002 "Hello" --profile me --wait read
+  ringline send +15550002 "Hello" --profile me --wait delivered
   ringline call +15550002 --profile me
 """

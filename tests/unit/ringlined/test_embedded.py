@@ -80,8 +80,18 @@ def test_tls_shows_in_the_url() -> None:
 
 
 def test_where_to_look_warns_of_an_open_door(tmp_path: Path) -> None:
-    assert "NOTE" not in where_to_look(with_gateway(), tmp_path)
-    assert "every network interface" in where_to_look(with_gateway(host="0.0.0.0"), tmp_path)
+    assert "NOTE" not in where_to_look(embedded(tmp_path))
+    opened = embedded(tmp_path, config=with_gateway(host="0.0.0.0"))
+    assert "every network interface" in where_to_look(opened)
+
+
+def test_with_the_demo_the_gateway_writes_to_a_file_that_is_named(tmp_path: Path) -> None:
+    with_demo = embedded(tmp_path, demo=True)
+    [gateway] = roles(with_demo, Note(tmp_path, "", ""), None, Path("/run/x"))
+    assert gateway.log == tmp_path / "gateway.log"
+    assert str(gateway.log) in where_to_look(with_demo)
+    [plain] = roles(embedded(tmp_path), Note(tmp_path, "", ""), None, Path("/run/x"))
+    assert plain.log is None
 
 
 def test_the_note_follows_the_roles(tmp_path: Path) -> None:

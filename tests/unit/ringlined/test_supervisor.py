@@ -119,3 +119,15 @@ async def test_roles_start_in_order(tmp_path: Path) -> None:
     await starting
     assert [set(processes) for processes in seen] == [{"first"}, {"first", "second"}]
     await supervisor.stop()
+
+
+async def test_what_a_role_says_goes_to_its_log(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+
+    async def has_said() -> bool:
+        return log.exists() and log.read_text() == "hello\n"
+
+    role = Role("talker", ["sh", "-c", "echo hello; exec sleep 600"], has_said, log)
+    supervisor = Supervisor([role])
+    await supervisor.start()
+    await supervisor.stop()

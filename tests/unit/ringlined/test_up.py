@@ -148,11 +148,12 @@ def test_without_redis_server_it_runs_in_one_process_and_says_so(tmp_path: Path)
     assert "no redis-server program" in said
 
 
-def test_a_taken_port_is_said_and_ends_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("demo", [(), ("--demo",)])
+def test_a_taken_port_is_said_and_ends_it(tmp_path: Path, demo: tuple[str, ...]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        process = ringlined("up", "--data", str(tmp_path), "--port", port, "--admin-port", "0")
-        code, said = ended(process)
+        ports = ("--port", port, "--admin-port", "0")
+        code, said = ended(ringlined("up", "--data", str(tmp_path), *ports, *demo))
     assert code == ExitCode.UNAVAILABLE
     assert "in use" in said
 
