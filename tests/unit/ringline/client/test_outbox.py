@@ -143,10 +143,24 @@ def test_a_number_is_adopted_for_the_head_alone() -> None:
     outbox = new(message(5), message(6))
     sends(outbox)
     outbox.sent(message(5), NOW)
-    assert outbox.refused(message(6), sequence_problem(9), NOW) == [Reload(BOB, message(6).id, 9)]
+    for adopt in (None, 9):
+        effects = outbox.refused(message(6), sequence_problem(9), NOW)
+        assert effects == [Reload(BOB, message(6).id, adopt)], "the second time"
+        outbox.reloaded(BOB, [message(6)])
+        sends(outbox)
+    outbox.lost(message(6), NOW)
     moved = msgspec.structs.replace(message(6), sequence=9)
     outbox.reloaded(BOB, [moved])
     assert sends(outbox) == [9]
+
+
+def test_a_number_that_moves_is_not_adopted() -> None:
+    outbox = new(message(5))
+    for expected in (2, 3, 4):
+        sends(outbox)
+        effects = outbox.refused(message(5), sequence_problem(expected), NOW)
+        assert effects == [Reload(BOB, message(5).id, None)], "somebody else is sending"
+        outbox.reloaded(BOB, [message(5)])
 
 
 def test_another_than_the_head_only_reloads() -> None:
@@ -161,11 +175,11 @@ def test_another_than_the_head_only_reloads() -> None:
 def test_numbers_are_not_adopted_for_ever() -> None:
     outbox = new(message(1))
     effects: list[Effect] = []
-    for _ in range(ADOPTIONS_MAX + 1):
+    for _ in range(ADOPTIONS_MAX + 2):
         sends(outbox)
         effects += outbox.refused(message(1), sequence_problem(9), NOW)
         outbox.reloaded(BOB, [message(1)])
-    assert [type(effect) for effect in effects] == [Reload] * ADOPTIONS_MAX + [GiveUp]
+    assert [type(effect) for effect in effects] == [Reload] * (ADOPTIONS_MAX + 1) + [GiveUp]
 
 
 @pytest.mark.parametrize(

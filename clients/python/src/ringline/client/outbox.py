@@ -7,8 +7,9 @@ lane waits until the effect's outcome is told.
 
 The numbers. A lane's messages carry consecutive sequence numbers, given by the store. The server may
 expect another one (a profile restored from a copy, a server restored from a backup): its number is
-adopted, but only for the head of the lane, whose id the server has just said it does not know, and at
-most `ADOPTIONS_MAX` times for one message.
+adopted, but only for the head of the lane as the store has it, whose id the server has said twice that
+it does not know while expecting the same number, and at most `ADOPTIONS_MAX` times for one message.
+The first time the lane is only read again: another process of this profile may have written to it.
 """
 
 from collections import deque
@@ -71,6 +72,8 @@ class _Lane:
     waits: int = 0
     repairs: dict[UUID, int] = field(default_factory=dict)
     adoptions: dict[UUID, int] = field(default_factory=dict)
+    expected: tuple[UUID, int | None] | None = None
+    """The head that was refused last for its number, and the number that was expected."""
 
 
 class Outbox:
@@ -192,13 +195,15 @@ class Outbox:
         self, conversation: UUID, lane: _Lane, message: OutboxMessage, problem: Problem
     ) -> list[Effect]:
         is_head = bool(lane.queue) and lane.queue[0].id == message.id
-        adopt = problem.expected_sequence if is_head else None
-        if is_head:
-            lane.adoptions[message.id] = lane.adoptions.get(message.id, 0) + 1
-            if lane.adoptions[message.id] > ADOPTIONS_MAX:
-                return self._give_up(lane, message, problem)
+        complaint = (message.id, problem.expected_sequence)
+        again, lane.expected = lane.expected == complaint, complaint if is_head else None
         lane.busy = True
-        return [Reload(conversation, message.id, adopt)]
+        if not is_head or not again:
+            return [Reload(conversation, message.id, None)]
+        lane.adoptions[message.id] = lane.adoptions.get(message.id, 0) + 1
+        if lane.adoptions[message.id] > ADOPTIONS_MAX:
+            return self._give_up(lane, message, problem)
+        return [Reload(conversation, message.id, problem.expected_sequence)]
 
     def _give_up(self, lane: _Lane, message: OutboxMessage, problem: Problem) -> list[Effect]:
         lane.busy = True

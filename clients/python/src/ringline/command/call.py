@@ -22,6 +22,8 @@ ASK_AGAIN_S = 1.0
 CONNECT_TIMEOUT_S = 15.0
 ANSWER_GRACE_S = 20.0
 END_TIMEOUT_S = 30.0
+Dialled = tuple[OutgoingCall, float]
+"""And when it was dialled, on the monotonic clock."""
 _GOOD_ENDS = frozenset({EndReason.HUNG_UP, EndReason.OTHER_HUNG_UP})
 _CODES = {
     EndReason.TIMED_OUT: ExitCode.UNREACHABLE,
@@ -50,10 +52,11 @@ async def call_person(
         account = await people.find(to)
         output.progress(f"Calling {people.name(account)} …")
         dial = asyncio.ensure_future(_dial(client, output, account, media, ring_s=ring_s, ask=ask))
-        call = await _or_stopped(dial, stop)
-        if call is None:
+        dialled = await _or_stopped(dial, stop)
+        if dialled is None:
             return ExitCode.FAILED
-        report = CallReport(call, "outgoing", media.recording(1))
+        call, start_s = dialled
+        report = CallReport(call, "outgoing", media.recording(1), start_s)
         follow = asyncio.ensure_future(_follow(client, output, people, report))
         try:
             await _talk(call, stop, media.sends, duration_s, ring_s + ANSWER_GRACE_S)
@@ -66,9 +69,7 @@ async def call_person(
         return _exit_code(report, stop)
 
 
-async def _or_stopped(
-    work: "asyncio.Future[OutgoingCall]", stop: asyncio.Event
-) -> OutgoingCall | None:
+async def _or_stopped(work: asyncio.Future[Dialled], stop: asyncio.Event) -> Dialled | None:
     """None: the person has had enough."""
     stopped = asyncio.ensure_future(stop.wait())
     both: list[asyncio.Future[Any]] = [work, stopped]
@@ -89,15 +90,15 @@ async def _dial(
     *,
     ring_s: int,
     ask: bool,
-) -> OutgoingCall:
+) -> Dialled:
     """Somebody who has not accepted one yet is asked once, and has until the ring time is over."""
     until_s = time.monotonic() + ring_s
     asked = False
     while True:
         try:
-            return await client.place_call(
-                account, media.factory(client.server, media.recording(1)), ring_s=ring_s
-            )
+            start_s = time.monotonic()
+            factory = media.factory(client.server, media.recording(1))
+            return await client.place_call(account, factory, ring_s=ring_s), start_s
         except Refused as error:
             waits = error.name == "not-accepted" and ask
             if not waits or time.monotonic() > until_s:

@@ -12,24 +12,35 @@ from ringline.client.net.call import Call
 from ringline.command.output import Output
 from ringline.command.people import People
 
-COLUMNS: Final = (
-    "call", "with", "ended", "answer ms", "set-up ms", "first frame ms", "frames", "audio s",
-    "loss %", "jitter ms", "round trip ms", "MOS",
+FIGURES: Final = (
+    "with", "ended", "answer, ms", "media set-up, ms", "first frame, ms", "frames shown",
+    "sound, s", "loss, %", "jitter, ms", "round trip, ms", "MOS, estimated",
 )  # fmt: skip
 
 
 class CallReport:
     """Told of every phase; made when the call begins here."""
 
-    def __init__(self, call: Call, direction: str, recording: Path | None = None) -> None:
+    def __init__(
+        self,
+        call: Call,
+        direction: str,
+        recording: Path | None = None,
+        start_s: float | None = None,
+    ) -> None:
+        """`start_s`: when it was dialled, on the monotonic clock; an incoming call begins now."""
         self.call = call
         self.direction = direction
         self.recording = recording
-        self._start_s = time.monotonic()
+        self._start_s = time.monotonic() if start_s is None else start_s
+        self._shown: CallPhase | None = None
         self._reached_s: dict[CallPhase, float] = {}
 
-    def note(self) -> None:
+    def note(self) -> bool:
+        """The phase of now; False when it was noted before."""
+        known, self._shown = self._shown, self.call.phase
         self._reached_s.setdefault(self.call.phase, time.monotonic())
+        return known is not self.call.phase
 
     @property
     def was_active(self) -> bool:
@@ -56,6 +67,7 @@ class CallReport:
             "reason": call.reason,
             "outcome": call.outcome,
             "error": call.error,
+            "ring_ms": self._after_ms(CallPhase.RINGING),
             "answer_ms": self._after_ms(CallPhase.CONNECTING),
             "active_ms": self._after_ms(CallPhase.ACTIVE),
             "duration_s": self._duration_s(),
@@ -63,12 +75,13 @@ class CallReport:
             "statistics": None if statistics is None else msgspec.to_builtins(statistics),
         }
 
-    def row(self, people: People) -> Sequence[object]:
+    def figures(self, people: People) -> Sequence[object]:
+        """In the order of FIGURES."""
         call, s = self.call, self.call.statistics()
-        reason = "" if call.reason is None else call.reason.value
-        head = (self.direction, people.name(call.account), reason)
+        reason = None if call.reason is None else call.reason.value
+        head = (people.name(call.account), reason)
         if s is None or not self.was_active:
-            return (*head, *[None] * (len(COLUMNS) - len(head)))
+            return (*head, *[None] * (len(FIGURES) - len(head)))
         return (
             *head,
             self._after_ms(CallPhase.CONNECTING),
@@ -84,13 +97,19 @@ class CallReport:
 
 
 def show_reports(output: Output, people: People, reports: Sequence[CallReport]) -> None:
+    """A column per call: more fit that way than rows would."""
     if reports:
-        output.table(COLUMNS, [report.row(people) for report in reports])
+        columns = [report.figures(people) for report in reports]
+        output.table(
+            ["call", *(report.direction for report in reports)],
+            list(zip(FIGURES, *columns, strict=True)),
+        )
 
 
 def show_phase(output: Output, people: People, report: CallReport) -> None:
     call = report.call
-    report.note()
+    if not report.note():
+        return
     output.event(
         "call",
         call=call.id,

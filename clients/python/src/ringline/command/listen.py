@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from ringline.client.call_side import CallPhase
@@ -59,15 +60,19 @@ async def listen(
         ear = Ear(client, output, wishes)
         await ear.prepare()
         hearing = asyncio.ensure_future(ear.hear())
-        stopped = asyncio.ensure_future(stop.wait())
+        ends: list[asyncio.Future[Any]] = [
+            hearing,
+            asyncio.ensure_future(stop.wait()),
+            asyncio.ensure_future(ear.satisfied.wait()),
+        ]
         try:
             done, _ = await asyncio.wait(
-                [hearing, stopped], timeout=wishes.for_s, return_when=asyncio.FIRST_COMPLETED
+                ends, timeout=wishes.for_s, return_when=asyncio.FIRST_COMPLETED
             )
         finally:
-            for task in (hearing, stopped):
+            for task in ends:
                 task.cancel()
-            await asyncio.wait([hearing, stopped])
+            await asyncio.wait(ends)
         if hearing in done:
             hearing.result()
         await ear.finish()
@@ -85,6 +90,8 @@ class Ear:
         self._accepted: set[UUID] = set()
         self._reports: dict[IncomingCall, CallReport] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self.satisfied = asyncio.Event()
+        """There was enough."""
         self._messages = self._receipts = self._ended = self._answered = 0
 
     async def prepare(self) -> None:
@@ -108,20 +115,20 @@ class Ear:
         self._output.progress(f"accepted {self._people.name(account)}")
 
     async def hear(self) -> None:
-        """Until it is enough. Raise what ended the client."""
+        """Raise what ended the client."""
         async for event in self._client.events():
             await self._show(event)
             await self._client.confirm()
-            if self._enough():
-                return
+            self._check()
 
-    def _enough(self) -> bool:
+    def _check(self) -> None:
         wanted = (
             (self._wishes.messages, self._messages),
             (self._wishes.calls, self._ended),
         )
         asked = [had >= number for number, had in wanted if number is not None]
-        return bool(asked) and all(asked)
+        if asked and all(asked):
+            self.satisfied.set()
 
     async def _show(self, event: Event) -> None:
         match event:
@@ -283,6 +290,7 @@ class Ear:
         await report.call.ended(END_TIMEOUT_S)
         self._output.event("call-ended", **report.fields(self._people))
         self._ended += 1
+        self._check()
 
     async def finish(self) -> None:
         """Hang up, and show the figures."""

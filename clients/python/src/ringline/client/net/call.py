@@ -5,7 +5,8 @@
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
@@ -170,13 +171,13 @@ class Call:
             self._news.set()
             self._on_changed(self)
 
-    def _run(self, work: Coroutine[Any, Any, None]) -> None:
+    def _run(self, work: Callable[[], Awaitable[None]]) -> None:
         self._task = asyncio.get_running_loop().create_task(self._guard(work))
 
-    async def _guard(self, work: Coroutine[Any, Any, None]) -> None:
+    async def _guard(self, work: Callable[[], Awaitable[None]]) -> None:
         """What fails ends the call, and the other side is told."""
         try:
-            await work
+            await work()
         except MediaError as error:
             await self._fail(str(error), EndReason.MEDIA_FAILED)
         except Refused as error:
@@ -274,7 +275,7 @@ class OutgoingCall(Call):
     def rings(self) -> None:
         """Dialled: wait for the answer."""
         if not self._side.is_over and self._task is None:
-            self._run(self._talk())
+            self._run(self._talk)
 
     async def _talk(self) -> None:
         try:
@@ -297,7 +298,7 @@ class OutgoingCall(Call):
         self._side.becomes(invite.call)
         self._show()
         waiting, self._task = self._task, None
-        self._run(self._join(invite, waiting))
+        self._run(partial(self._join, invite, waiting))
 
     async def _join(self, invite: CallEvent, waiting: asyncio.Task[None] | None) -> None:
         if waiting is not None:
@@ -346,7 +347,7 @@ class IncomingCall(Call):
             raise
         if self._side.is_over:
             raise CallFailed(f"the call ended: {self._reason_text}")
-        self._run(self._flow())
+        self._run(self._flow)
 
     async def decline(self) -> None:
         await self._leave(CallKind.DECLINE, EndReason.DECLINED)

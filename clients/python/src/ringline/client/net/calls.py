@@ -2,8 +2,9 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, Final
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Final
 from uuid import UUID
 
 from ringline.client.call_media import MediaFactory
@@ -65,7 +66,9 @@ class Calls:
         except BaseException as error:
             self._dialled(account)
             if not isinstance(error, Refused):
-                self._start(self._tell(call.id, CallKind.CANCEL))  # it may ring all the same
+                self._start(
+                    partial(self._tell, call.id, CallKind.CANCEL)
+                )  # it may ring all the same
             raise
         if status.lost_to is not None:
             await self._join(call, status.lost_to)
@@ -163,7 +166,7 @@ class Calls:
                 return
         # Dialled by an earlier life of this program: nobody here speaks.
         self._over.append(invite.call)
-        self._start(self._tell(invite.call, CallKind.HANG_UP))
+        self._start(partial(self._tell, invite.call, CallKind.HANG_UP))
 
     async def _tell(self, call: UUID, kind: CallKind) -> None:
         await self._request(CallFrame(call=call, kind=kind), JOIN_TIMEOUT_S)
@@ -175,9 +178,9 @@ class Calls:
         ringing = sum(known.phase is CallPhase.RINGING for known in self._calls.values())
         self._calls[call.id] = call
         if ringing >= RINGING_CALLS_MAX:
-            self._start(call.busy())
+            self._start(call.busy)
             return
-        self._start(call.ring())
+        self._start(call.ring)
         self._show(CallReceived(call))
 
     def _changed(self, call: Call) -> None:
@@ -186,7 +189,7 @@ class Calls:
             self._over.append(call.id)
         self._show(CallChanged(call))
 
-    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+    def _start(self, work: Callable[[], Awaitable[None]]) -> None:
         task = asyncio.get_running_loop().create_task(_guarded(work))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -201,8 +204,8 @@ class Calls:
             await asyncio.wait(self._tasks)
 
 
-async def _guarded(work: Coroutine[Any, Any, None]) -> None:
+async def _guarded(work: Callable[[], Awaitable[None]]) -> None:
     try:
-        await work
+        await work()
     except RinglineError:
         return  # the server has forgotten the call, or hears of it when it times out

@@ -1,9 +1,9 @@
 """Carries out what `client.outbox` decides: frames, device lists, the store."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any, Protocol
+from typing import Protocol
 from uuid import UUID
 
 from ringline.client.errors import Refused, RinglineError
@@ -15,6 +15,8 @@ from ringline.client.store import OutboxMessage, Store
 from ringline.protocol.frames import AnyServerFrame, Error, Send, Sent
 from ringline.protocol.problems import Problem
 from ringline.protocol.types import ContentType
+
+Work = Callable[[], Awaitable[None]]
 
 
 class Way(Protocol):
@@ -97,7 +99,7 @@ class Sender:
         now = self._clock()
         if isinstance(answer, Sent):
             self._settled.append(answer)
-            self._start(self._settle())
+            self._start(self._settle)
             self._perform(self._outbox.sent(message, now))
         elif isinstance(answer, Error):
             self._perform(self._outbox.refused(message, answer.problem, now))
@@ -110,20 +112,20 @@ class Sender:
         for effect in effects:
             match effect:
                 case LearnDevices():
-                    self._start(self._learn(effect))
+                    self._start(partial(self._learn, effect))
                 case Reload():
-                    self._start(self._reload(effect))
+                    self._start(partial(self._reload, effect))
                 case GiveUp():
-                    self._start(self._give_up(effect))
+                    self._start(partial(self._give_up, effect))
 
-    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+    def _start(self, work: Work) -> None:
         task = asyncio.get_running_loop().create_task(self._guard(work))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _guard(self, work: Coroutine[Any, Any, None]) -> None:
+    async def _guard(self, work: Work) -> None:
         try:
-            await work
+            await work()
         except RinglineError as error:
             self._on_broken(error)
         else:

@@ -1,8 +1,8 @@
 """The events of one client, in order: the store's inbox and what is live.
 
 What must not be lost (messages, missed calls) is in the store until the program asks for the event
-after it. What is live is kept in memory, at most `LIVE_EVENTS_MAX`; beyond that the oldest go, and are
-counted.
+after it; a mark among the live events says where it belongs. What is live is kept in memory, at most
+`LIVE_EVENTS_MAX`; beyond that the oldest go, and are counted.
 """
 
 import asyncio
@@ -20,31 +20,44 @@ LIVE_EVENTS_MAX: Final = 1_024
 LOAD_ROWS: Final = 64
 
 
+class _Inbox:
+    """The mark: here comes what the inbox has."""
+
+
+_INBOX: Final = _Inbox()
+
+
 class EventStream:
     """For one reader. `on_room` is called when an entry left the inbox."""
 
     def __init__(self, store: StoreThread, on_room: Callable[[], None]) -> None:
         self._store = store
         self._on_room = on_room
-        self._live: deque[Event] = deque()
+        self._live: deque[Event | _Inbox] = deque([_INBOX])
         self._rows: deque[InboxRow] = deque()
         self._last_row = 0
         self._given: int | None = None
-        self._maybe_more = True
         self._news = asyncio.Event()
         self._ended = False
         self._error: Exception | None = None
         self.events_dropped = 0
 
     def push(self, event: Event) -> None:
-        if len(self._live) >= LIVE_EVENTS_MAX:
-            self._live.popleft()
-            self.events_dropped += 1
         self._live.append(event)
+        if len(self._live) > LIVE_EVENTS_MAX:
+            self._drop()
         self._news.set()
 
+    def _drop(self) -> None:
+        """The oldest event; a mark moves up."""
+        oldest = self._live.popleft()
+        if isinstance(oldest, _Inbox):
+            self._live[0] = _INBOX
+        self.events_dropped += 1
+
     def inbox_grew(self) -> None:
-        self._maybe_more = True
+        if not self._live or self._live[-1] is not _INBOX:
+            self._live.append(_INBOX)
         self._news.set()
 
     def end(self, error: Exception | None = None) -> None:
@@ -57,14 +70,18 @@ class EventStream:
         while True:
             await self._confirm()
             self._news.clear()
-            if self._live:
-                yield self._live.popleft()
-            elif self._rows or await self._load():
+            if self._rows:
                 row = self._rows.popleft()
                 if isinstance(row.entry, Message) and row.expected is not None:
                     yield _gap(row.entry, row.expected)
                 self._given = row.row
                 yield _event(row)
+            elif self._live:
+                event = self._live.popleft()
+                if isinstance(event, _Inbox):
+                    await self._load()
+                else:
+                    yield event
             elif self._ended:
                 if self._error is not None:
                     raise self._error
@@ -77,7 +94,9 @@ class EventStream:
         while True:
             self._news.clear()
             if self._live:
-                yield self._live.popleft()
+                event = self._live.popleft()
+                if not isinstance(event, _Inbox):
+                    yield event
             elif self._ended:
                 if self._error is not None:
                     raise self._error
@@ -95,17 +114,16 @@ class EventStream:
             await self._store.run(lambda store: store.drop_inbox(row))
             self._on_room()
 
-    async def _load(self) -> bool:
-        if not self._maybe_more or self._store.closed:
-            return False
-        self._maybe_more = False
+    async def _load(self) -> None:
+        if self._store.closed:
+            return
         after = self._last_row
         rows = await self._store.run(lambda store: store.inbox(after, LOAD_ROWS))
         self._rows.extend(rows)
         if rows:
             self._last_row = rows[-1].row
-        self._maybe_more = self._maybe_more or len(rows) == LOAD_ROWS
-        return bool(rows)
+        if len(rows) == LOAD_ROWS:
+            self._live.appendleft(_INBOX)
 
 
 def _gap(message: Message, expected: int) -> Gap:
