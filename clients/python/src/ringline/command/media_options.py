@@ -10,11 +10,9 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from ringline.client.call_media import CallMedia, MediaFactory
+from ringline.command.media_words import DEVICE, NONE, TEST
 from ringline.media.errors import MediaUnavailable
 
-NONE: Final = "none"
-TEST: Final = "test"
-DEVICE: Final = "device:"
 _LOOPBACK: Final = {"127.0.0.1": "127.0.0.1", "localhost": "127.0.0.1", "::1": "127.0.0.1"}
 
 
@@ -51,9 +49,12 @@ class MediaOptions:
         hosts = self.host_addresses or default_host_addresses(server)
 
         def make() -> CallMedia:
-            from ringline.command.media_source import open_media  # noqa: PLC0415
+            from ringline.command.media_source import open_media, open_source  # noqa: PLC0415
 
-            return open_media(self, recording, hosts)
+            source = open_source(
+                self.video, self.audio, voice=self.voice, max_height=self.max_height
+            )
+            return open_media(source, recording, hosts, voice=self.voice)
 
         return make
 

@@ -5,42 +5,45 @@ from pathlib import Path
 
 from aiortc.mediastreams import MediaStreamTrack
 
-from ringline.command.media_options import DEVICE, NONE, TEST, MediaOptions
+from ringline.command.media_words import DEVICE, NONE, TEST
 from ringline.media.peer import MediaPeer, MediaPlan
 from ringline.media.sinks import FileSink, NullSink, Sink
 from ringline.media.sources import DeviceSource, FileSource, Source, TestSource
 
 
 def open_media(
-    options: MediaOptions, recording: Path | None, hosts: Sequence[str] | None
+    source: Source | None, recording: Path | None, hosts: Sequence[str] | None, *, voice: bool
 ) -> MediaPeer:
-    """Raise MediaUnavailable."""
+    """`hosts`: as of MediaPeer."""
     sink: Sink = NullSink() if recording is None else FileSink(recording)
-    plan = MediaPlan(source=open_source(options), sink=sink, video=not options.voice)
-    return MediaPeer(plan, host_addresses=hosts)
+    return MediaPeer(MediaPlan(source=source, sink=sink, video=not voice), host_addresses=hosts)
 
 
-def open_source(options: MediaOptions) -> Source | None:
-    """Raise MediaUnavailable."""
-    sound = options.audio
-    if options.voice:
-        return _open(options, sound or options.video, "audio")
-    if sound is None or sound == options.video:
-        return _open(options, options.video, "video")
-    return MixedSource(_open(options, sound, "audio"), _open(options, options.video, "video"))
+def open_source(
+    video: str, audio: str | None, *, voice: bool, max_height: int | None
+) -> Source | None:
+    """None: nothing is sent. Raise MediaUnavailable."""
+    if voice:
+        return _open_audio(audio or video)
+    if audio is None or audio == video:
+        return _open_video(video, max_height)
+    return MixedSource(_open_audio(audio), _open_video(video, max_height))
 
 
-def _open(options: MediaOptions, word: str, device: str) -> Source | None:
+def _open_audio(word: str) -> Source | None:
+    if word.startswith(DEVICE):
+        return DeviceSource(audio=word.removeprefix(DEVICE))
+    return _open_video(word, None)
+
+
+def _open_video(word: str, max_height: int | None) -> Source | None:
     if word == NONE:
         return None
     if word == TEST:
         return TestSource()
     if word.startswith(DEVICE):
-        name = word.removeprefix(DEVICE)
-        if device == "audio":
-            return DeviceSource(audio=name)
-        return DeviceSource(video=name, max_height=options.max_height)
-    return FileSource(word, max_height=options.max_height)
+        return DeviceSource(video=word.removeprefix(DEVICE), max_height=max_height)
+    return FileSource(word, max_height=max_height)
 
 
 class MixedSource:
