@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 from uuid import UUID
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -32,12 +33,14 @@ from ringline.protocol.types import Address
 
 T = TypeVar("T")
 
-ACCOUNTS = [UUID(int=n) for n in (1, 2, 3)]
+# Few of everything, so that operations meet each other often.
+ACCOUNTS = [UUID(int=n) for n in (1, 2)]
+NUMBERS = (1, 2)
 accounts = st.sampled_from(ACCOUNTS)
-numbers = st.integers(1, 3)
+numbers = st.sampled_from(NUMBERS)
 devices = st.builds(QueueDevice, numbers, st.integers(0, 1))
 addresses = st.builds(Address, accounts, numbers)
-messages = st.builds(lambda n: UUID(int=100 + n), st.integers(0, 9))
+messages = st.builds(lambda n: UUID(int=100 + n), st.integers(0, 3))
 lifetimes = st.integers(1, 5)
 payload = st.binary(min_size=1, max_size=4)
 removals = st.builds(Removal, addresses, st.lists(st.integers(1, 8), max_size=4).map(tuple))
@@ -74,7 +77,7 @@ class Twins(RuleBasedStateMachine):
     @initialize()
     def open_some(self) -> None:
         for account in ACCOUNTS:
-            for number in (1, 2):
+            for number in NUMBERS:
                 self.open(account, QueueDevice(number, 0))
 
     @rule(account=accounts, device=devices)
@@ -95,7 +98,7 @@ class Twins(RuleBasedStateMachine):
         message=messages,
         lifetime=lifetimes,
         step=st.sampled_from([0, 0, 0, 0, 1, -1]),
-        spoil=st.none() | devices,
+        spoil=st.sampled_from([None] * 4 + [QueueDevice(2, 0), QueueDevice(3, 0)]),
         body=payload,
     )
     def send(
@@ -156,12 +159,12 @@ class Twins(RuleBasedStateMachine):
 
     @rule(after=st.integers(0, 6), limit=st.integers(0, 4))
     def fetch_some(self, after: int, limit: int) -> None:
-        requests = [FetchRequest(Address(a, n), after, limit) for a in ACCOUNTS for n in (1, 2, 3)]
+        requests = [FetchRequest(Address(a, n), after, limit) for a in ACCOUNTS for n in NUMBERS]
         self.both(lambda q: q.fetch(requests, self.now))
 
     @invariant()
     def nothing_differs(self) -> None:
-        everyone = [Address(account, n) for account in ACCOUNTS for n in (1, 2, 3)]
+        everyone = [Address(account, n) for account in ACCOUNTS for n in NUMBERS]
         self.both(lambda q: q.fetch([FetchRequest(a, 0, 1000) for a in everyone], 0))
         for address in everyone:
             self.both(lambda q, a=address: q.head(a))  # type: ignore[misc]
@@ -181,6 +184,7 @@ async def open_both(place: StorageSettings) -> Any:
     return open_storage(place)
 
 
+@pytest.mark.timeout(400)  # time enough to shrink what fails
 def test_the_twins_answer_alike() -> None:
     run_state_machine_as_test(
         Twins,
