@@ -83,7 +83,9 @@ class Courier:
     _waiting: dict[int, frames.Send] = field(default_factory=dict)
     """By ref, oldest first: not on this connection yet."""
     _in_flight: dict[int, frames.Send] = field(default_factory=dict)
-    """By ref, oldest first: handed to this connection, not answered."""
+    """By ref, oldest first: taken for this connection, not answered."""
+    _written: set[int] = field(default_factory=set)
+    """Refs of those of them whose bytes have left."""
     _stalled: bool = False
     """A refusal passed through; nothing goes out until the retry is due."""
     _unacknowledged: list[int] = field(default_factory=list)
@@ -122,8 +124,8 @@ class Courier:
 
     @property
     def in_flight(self) -> tuple[UUID, ...]:
-        """Ids handed to the live connection and not answered."""
-        return tuple(send.id for send in self._in_flight.values())
+        """Ids whose bytes went to the live connection and that are not answered."""
+        return tuple(send.id for ref, send in self._in_flight.items() if ref in self._written)
 
     def opening(self, token: str, *, resume: bool) -> frames.Authenticate:
         """The first frame of a new connection; without `resume` the queue comes from its oldest entry."""
@@ -138,12 +140,13 @@ class Courier:
         self._unacknowledged.clear()
         self._waiting = dict(sorted((self._in_flight | self._waiting).items()))
         self._in_flight = {}
+        self._written.clear()
 
     def receive(self, frame: frames.AnyServerFrame) -> Event | None:
         if isinstance(frame, frames.Deliver):
             return self._deliver(frame)
         if isinstance(frame, frames.Sent):
-            send = self._in_flight.pop(frame.ref, None)
+            send = self._settled(frame.ref)
             return Answered(send, frame.sent_at) if send else None
         if isinstance(frame, frames.Error):
             return self._refused(frame)
@@ -160,8 +163,17 @@ class Courier:
     def retry(self) -> None:
         self._stalled = False
 
+    def written(self, frame: frames.AnyClientFrame) -> None:
+        """The bytes of what was taken have left."""
+        if frame.ref in self._in_flight:
+            self._written.add(frame.ref)
+
+    def _settled(self, ref: int) -> frames.Send | None:
+        self._written.discard(ref)
+        return self._in_flight.pop(ref, None)
+
     def take(self) -> Iterable[frames.AnyClientFrame]:
-        """Everything that may be written now, acknowledgements first."""
+        """Everything that may be written now, acknowledgements first; tell `written` of each."""
         if not self._ready:
             return []
         out: list[frames.AnyClientFrame] = self._acknowledgements()
@@ -195,7 +207,7 @@ class Courier:
     def _refused(self, frame: frames.Error) -> Event:
         """Of a send, it is repeated; of an acknowledgement, the entry comes again on the next connection;
         of the opening, the gateway closes next and the close code says what to do."""
-        send = self._in_flight.pop(frame.ref, None)
+        send = self._settled(frame.ref)
         opening = not self._ready and frame.problem.type == ProblemType.UNAUTHENTICATED.uri
         passing = frame.problem.type in PASSING or opening
         if send is not None and passing:

@@ -111,8 +111,8 @@ class StampWitness:
     def showed(self, _device: Device, shown: Showed) -> None:
         self.delivered_ms.append(_age_ms(shown.message.body))
 
-    def settle(self) -> None:
-        pass
+    async def settle(self) -> None:
+        """Nothing is kept."""
 
 
 def _age_ms(body: bytes) -> float:

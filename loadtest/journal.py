@@ -16,6 +16,7 @@ Attempts that were never acknowledged may be shown or not; both are allowed.
 import enum
 import hashlib
 import os
+import threading
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -102,25 +103,37 @@ def body_hash(body: bytes) -> str:
 
 
 class Journal:
-    """Append-only JSON lines; what `record` took is on the disk when `sync` returns."""
+    """Append-only JSON lines; what `record` took is on the disk when `sync` returns.
+
+    `record` is one thread's; `sync` may run in any, beside it. `durable` of all that were `recorded`
+    are on the disk.
+    """
 
     def __init__(self, path: Path) -> None:
+        self.recorded = 0
+        self.durable = 0
         self._file = path.open("ab", buffering=0)
         self._encoder = msgspec.json.Encoder()
         self._unsynced: list[bytes] = []
+        self._lock = threading.Lock()
 
     def record(self, record: AnyRecord) -> None:
         self._unsynced.append(self._encoder.encode(record) + b"\n")
+        self.recorded += 1
 
     def sync(self) -> None:
-        if self._unsynced:
-            self._file.write(b"".join(self._unsynced))
-            self._unsynced.clear()
-            os.fdatasync(self._file.fileno())
+        with self._lock:
+            # `record` only appends: what it adds from here on is behind these.
+            count = len(self._unsynced)
+            if count:
+                self._file.write(b"".join(self._unsynced[:count]))
+                os.fdatasync(self._file.fileno())
+                del self._unsynced[:count]
+                self.durable += count
 
     def close(self) -> None:
-        if not self._file.closed:
-            self.sync()
+        self.sync()
+        with self._lock:
             self._file.close()
 
     def __enter__(self) -> Self:

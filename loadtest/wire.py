@@ -222,9 +222,10 @@ class WireClient:
             await self._due.wait()
             self._due.clear()
             out = list(self.courier.take())
-            self._witness.settle()
+            await self._witness.settle()
             for frame in out:
                 await connection.send_bytes(codec.MSGPACK.encode(frame))
+                self.courier.written(frame)
 
     async def _watch(self, answer_timeout_s: float) -> None:
         """A send that is not answered in time ends the connection, and is counted."""

@@ -1,5 +1,6 @@
 """Who is told what a client does, as it does it."""
 
+import asyncio
 from typing import Protocol
 from uuid import UUID
 
@@ -18,7 +19,7 @@ class Witness(Protocol):
     def showed(self, device: Device, shown: Showed, /) -> None:
         """Before the acknowledgement can leave."""
 
-    def settle(self) -> None:
+    async def settle(self) -> None:
         """Bytes are about to leave: what was told must be kept when this returns."""
 
 
@@ -27,6 +28,7 @@ class JournalWitness:
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
+        self._syncing: asyncio.Task[None] | None = None
         self.attempts = 0
         self.answered_at: dict[UUID, int] = {}
         """The server's time of each message that was answered."""
@@ -70,5 +72,10 @@ class JournalWitness:
             )
         )
 
-    def settle(self) -> None:
-        self._journal.sync()
+    async def settle(self) -> None:
+        """Everybody who waits shares one sync, in a thread: a slow disk must not hold up the clients."""
+        wanted = self._journal.recorded
+        while self._journal.durable < wanted:
+            if self._syncing is None or self._syncing.done():
+                self._syncing = asyncio.create_task(asyncio.to_thread(self._journal.sync))
+            await asyncio.shield(self._syncing)

@@ -49,12 +49,12 @@ class RestLane:
             recipients=[to.as_recipient(body)],
         )
         self.crowd.witness.attempted(self.sender, send)
-        self.crowd.witness.settle()
         task = asyncio.create_task(self._until_sent(send))
         self.flying.add(task)
         task.add_done_callback(self.flying.discard)
 
     async def _until_sent(self, send: frames.Send) -> None:
+        await self.crowd.witness.settle()
         for _ in range(RETRIES_MAX):
             try:
                 answer = await post_message(self.http, self.bases[self.at], self.token, send)

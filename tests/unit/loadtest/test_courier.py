@@ -38,7 +38,14 @@ def compose(courier: Courier, number: int) -> frames.Send:
 
 
 def taken_sends(courier: Courier) -> list[frames.Send]:
-    return [frame for frame in courier.take() if isinstance(frame, frames.Send)]
+    taken = [frame for frame in courier.take() if isinstance(frame, frames.Send)]
+    for frame in taken:
+        courier.written(frame)
+    return taken
+
+
+def flying(courier: Courier) -> list[UUID]:
+    return list(courier.in_flight)
 
 
 def refuse(courier: Courier, send: frames.Send, problem: Problem) -> Refused:
@@ -147,6 +154,21 @@ def test_a_refused_token_is_no_finding_before_ready() -> None:
     event = courier.receive(refusal)
     assert isinstance(event, Refused)
     assert not event.passing
+
+
+def test_only_what_has_left_is_in_flight() -> None:
+    courier = Courier(ME)
+    first, second = compose(courier, 0), compose(courier, 1)
+    connect(courier)
+    list(courier.take())
+    assert flying(courier) == []
+    courier.written(first)
+    assert flying(courier) == [first.id]
+    courier.disconnected()
+    assert flying(courier) == []
+    connect(courier)
+    assert list(courier.take()) == [first, second]
+    assert flying(courier) == [], "of another connection"
 
 
 def test_the_window_bounds_what_is_in_flight() -> None:
