@@ -21,6 +21,8 @@ class Contacts:
         self._clock = clock
         self._written: dict[tuple[UUID, UUID], None] = {}
         """Pairs whose states a send has raised already; a removed contact leaves it on this node."""
+        self._writing: set[tuple[UUID, UUID]] = set()
+        """Pairs that a send is raising now: those behind it in the pipe need not do it again."""
 
     async def list(self, caller: Address) -> resources.Contacts:
         records = await self._records.contacts(caller.account)
@@ -49,13 +51,18 @@ class Contacts:
 
     def is_written(self, sender: UUID, recipient: UUID) -> bool:
         """Whether `written` has nothing to do: the warm path of a send."""
-        return sender == recipient or (sender, recipient) in self._written
+        pair = (sender, recipient)
+        return sender == recipient or pair in self._written or pair in self._writing
 
     async def written(self, sender: UUID, recipient: UUID) -> None:
         """The sender wrote: that accepts the recipient, and asks to be accepted."""
-        now = self._clock()
-        await self._records.raise_contact(sender, recipient, ContactState.ACCEPTED, now)
-        await self._records.raise_contact(recipient, sender, ContactState.REQUESTED, now)
+        pair, now = (sender, recipient), self._clock()
+        self._writing.add(pair)
+        try:
+            await self._records.raise_contact(sender, recipient, ContactState.ACCEPTED, now)
+            await self._records.raise_contact(recipient, sender, ContactState.REQUESTED, now)
+        finally:
+            self._writing.discard(pair)
         while len(self._written) >= WRITTEN_PAIRS_MAX:
             del self._written[next(iter(self._written))]
-        self._written[sender, recipient] = None
+        self._written[pair] = None

@@ -55,3 +55,21 @@ async def test_nobody_to_accept(town: Town) -> None:
     anna, _ = await two(town)
     with pytest.raises(Refused):
         await town.messaging.contacts.accept(anna, UUID(int=5))
+
+
+async def test_those_behind_the_first_send_do_not_write_again(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    anna, bert = await two(town)
+    contacts = town.messaging.contacts
+    writing = contacts.written(anna.account, bert.account)
+    before = contacts.is_written(anna.account, bert.account)
+    records, during = town.messaging.records.raise_contact, []
+
+    async def watched(*arguments: object) -> None:
+        during.append(contacts.is_written(anna.account, bert.account))
+        await records(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(town.messaging.records, "raise_contact", watched)
+    await writing
+    assert (before, during) == (False, [True, True])
