@@ -239,6 +239,16 @@ def test_a_full_batch_does_not_wait(live: Connection) -> None:
     assert frame.positions == positions
 
 
+def test_acknowledgements_can_be_hurried(live: Connection) -> None:
+    assert live.flush(START) == []
+    live.acknowledge([1], START)
+    assert live.acknowledging
+    ref = sent(live.flush(START)).ref
+    assert live.acknowledging
+    live.received(frames.Done(ref=ref), START)
+    assert not live.acknowledging
+
+
 def test_a_failed_acknowledgement_is_repeated(live: Connection) -> None:
     live.acknowledge([1], START)
     ref = sent(live.tick(START + 50)).ref

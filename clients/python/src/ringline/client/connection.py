@@ -195,6 +195,15 @@ class Connection:
             self._acknowledge_at = now + ACKNOWLEDGE_DELAY_MS
         return []
 
+    def flush(self, now: int) -> list[Action]:
+        """Acknowledge at once what waits for it."""
+        return self._flush(now) if self.phase is Phase.READY else []
+
+    @property
+    def acknowledging(self) -> bool:
+        """Something that is kept is not acknowledged yet, on this connection."""
+        return bool(self._positions) or any(self._own.values())
+
     # What the driver tells.
 
     def token_bought(self, token: str, lifetime_ms: int, now: int) -> list[Action]:

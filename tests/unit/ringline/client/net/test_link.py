@@ -234,3 +234,17 @@ async def test_closing_ends_every_task(stage: Stage) -> None:
     assert socket.closed
     assert asyncio.all_tasks() <= before
     assert stage.events[-1] == Stopped("closed", None)
+
+
+async def test_the_last_acknowledgement_is_said_before_goodbye(stage: Stage) -> None:
+    stage.link.start()
+    socket = await stage.socket()
+    await stage.link.ready(5)
+    stage.link.acknowledge([4])
+    closing = asyncio.ensure_future(stage.link.close())
+    frame = await socket.next(frames.Acknowledge)
+    assert frame.positions == [4]
+    assert not socket.closed
+    socket.coming.put_nowait(frames.Done(ref=frame.ref))
+    await closing
+    assert socket.closed

@@ -1,6 +1,7 @@
 """Carries out what `client.connection` decides: sockets, tokens, timers. One per device."""
 
 import asyncio
+import contextlib
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
@@ -30,6 +31,7 @@ from ringline.protocol.frames import (
 )
 
 REQUEST_RETRY_S: Final = 1.0
+LAST_WORDS_TIMEOUT_S: Final = 2.0
 OnAnswer = Callable[[AnyServerFrame | None], None]
 
 _log = logging.getLogger(__name__)
@@ -152,7 +154,10 @@ class Link:
         self._feed(self.connection.stop())
 
     async def close(self) -> None:
-        """Say goodbye, and let go of everything."""
+        """Acknowledge what is kept, say goodbye, and let go of everything."""
+        self._feed(self.connection.flush(self._clock()))
+        with contextlib.suppress(DeadlinePassed, Disconnected):
+            await self._until(lambda: not self.connection.acknowledging, LAST_WORDS_TIMEOUT_S)
         self.stop()
         tasks = {
             task
@@ -170,8 +175,7 @@ class Link:
         for action in actions:
             self._do(action)
         self._arm()
-        if actions:
-            self._changed.set()
+        self._changed.set()
 
     def _do(self, action: core.Action) -> None:
         match action:
