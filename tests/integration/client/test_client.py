@@ -335,6 +335,26 @@ async def test_connections_that_are_cut(node: Node, open_client: StartClient) ->
         await proxy.stop()
 
 
+async def test_registering_again_begins_anew(
+    bob: Client, open_client: StartClient, tmp_path: Path
+) -> None:
+    ann = await registered(open_client, 1, tmp_path / "ann")
+    for n in range(5):
+        await (await ann.send(bob.account, f"{n}")).delivered(DEADLINE_S)
+        await hear(ann, ReceiptReceived)
+    await ann.register(number(1), TEST_CODE)
+    await (await ann.send(bob.account, "again")).delivered(DEADLINE_S)
+    assert await texts(bob, 6) == [*"01234", "again"]
+    await bob.send(ann.account, "to the new one")
+    assert await texts(ann, 1) == ["to the new one"]
+
+
+async def test_tokens_that_the_server_forgot(node: Node, ann: Client) -> None:
+    await ann.devices()
+    await node.messaging.registry.tokens.revoke(ann.identity.address)
+    assert (await ann.devices()).account == ann.account
+
+
 async def test_nothing_is_left_when_clients_are_closed(open_client: StartClient) -> None:
     before = len(asyncio.all_tasks())
     client = await registered(open_client, 5)

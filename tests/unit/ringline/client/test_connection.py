@@ -130,7 +130,6 @@ def test_some_ends_are_for_good(live: Connection, code: CloseCode) -> None:
     assert stopped.code is code
     assert live.deadline is None
     assert live.tick(START + 10**9) == []
-    assert live.hurry(START) == []
 
 
 @pytest.mark.parametrize("code", [CloseCode.TOKEN_REFUSED, CloseCode.TOKEN_EXPIRED])
@@ -298,12 +297,6 @@ def test_stop_shuts_and_answers(live: Connection) -> None:
     stopped = core.Stopped("closed", None)
     assert live.stop() == [core.Shut(), core.Answered(ref, None), stopped]
     assert live.stop() == []
-
-
-def test_hurry_only_helps_who_waits(live: Connection) -> None:
-    assert live.hurry(START) == []
-    live.closed(None, START)
-    assert live.hurry(START) == [core.Open()]
 
 
 def test_nothing_before_ready_is_taken_for_an_answer() -> None:

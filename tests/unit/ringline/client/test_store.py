@@ -35,14 +35,14 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     store.close()
 
 
-def identity(device: int = 1, name: str = "phone") -> Identity:
+def identity(name: str = "phone", credential: str = "c" * 43, account: uuid.UUID = ANN) -> Identity:
     return Identity(
-        account=ANN,
-        device=device,
+        account=account,
+        device=1,
         number="+12025550111",
         name=name,
         registration_id=5,
-        credential="c" * 43,
+        credential=credential,
     )
 
 
@@ -86,18 +86,36 @@ def test_identity_and_server(store: Store) -> None:
     assert store.server() == "http://x"
 
 
-def test_another_device_starts_with_nothing(store: Store) -> None:
+def test_another_account_starts_with_nothing(store: Store) -> None:
     store.set_identity(identity())
-    put(store, 1)
+    one = put(store, 1).id
     keep(store, message(1))
     store.set_position(9)
     store.set_identity(identity(name="renamed"))
     assert store.outbox_size() == 1, "the same device keeps what is its own"
-    store.set_identity(identity(device=2))
+    assert store.position() == 9
+    store.set_identity(identity(account=EVE, credential="e" * 43))
     assert store.outbox_size() == store.inbox_size() == 0
     assert store.position() is None
+    assert store.message_state(one) is None
     assert put(store, 1).sequence == 1
     assert len(keep(store, message(1))) == 1
+
+
+def test_a_new_device_of_the_account_counts_anew(store: Store) -> None:
+    """Its number may even be the old one's: the credential tells them apart."""
+    store.set_identity(identity())
+    for n in range(1, 4):
+        put(store, n)
+    store.settle(uuid.UUID(int=101), 5)
+    keep(store, message(1))
+    store.set_position(9)
+    store.set_identity(identity(credential="d" * 43))
+    assert store.position() is None, "it would acknowledge what the new queue holds"
+    assert [(m.id.int, m.sequence) for m in store.outbox()] == [(102, 1), (103, 2)]
+    assert put(store, 4).sequence == 3
+    assert put(store, 5, EVE).sequence == 1
+    assert store.inbox_size() == 1
 
 
 # What waits to be sent.

@@ -24,6 +24,7 @@ from ringline.client.events import (
     ReceiptReceived,
     TypingChanged,
 )
+from ringline.client.net.api import Api
 from ringline.client.net.calls import Calls
 from ringline.client.net.device_lists import DeviceLists
 from ringline.client.net.link import Link
@@ -57,8 +58,7 @@ class Online:
     """A registered device at work. `link` None: sends go by REST, another process has the socket."""
 
     identity: Identity
-    rest: Rest
-    tokens: Tokens
+    api: Api
     lists: DeviceLists
     store: StoreThread
     stream: EventStream
@@ -228,12 +228,12 @@ def build_online(identity: Identity, platform: Platform, *, live: bool, take_cal
     """`live` False: without a socket."""
     rest, store, session = platform.rest, platform.store, platform.session
     tokens = Tokens(rest, identity, system.monotonic_ms)
-    lists = DeviceLists(rest, tokens, identity.address)
+    api = Api(rest, tokens)
+    lists = DeviceLists(api, identity.address)
     receiver = Receiver(store, identity.account, take_calls=take_calls)
     online = Online(
         identity=identity,
-        rest=rest,
-        tokens=tokens,
+        api=api,
         lists=lists,
         store=store,
         stream=EventStream(store, receiver.roomier),
@@ -249,7 +249,7 @@ def build_online(identity: Identity, platform: Platform, *, live: bool, take_cal
             listener=online,
         )
     else:
-        online.rest_link = RestLink(rest, tokens)
+        online.rest_link = RestLink(api)
     _wire(online, system.new_id)
     return online
 

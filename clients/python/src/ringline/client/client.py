@@ -211,7 +211,8 @@ class Client:
         return await self._enter(credential, device)
 
     async def _check_free(self) -> None:
-        if self._connect and self._profile is not None and not self._profile.claim():
+        # Whoever is connected would go on writing the old device's state into the new one's.
+        if self._profile is not None and not self._profile.claim():
             raise ProfileInUse("another program is connected with this profile")
 
     def _new_device(self, name: str) -> NewDevice:
@@ -241,15 +242,11 @@ class Client:
 
     async def devices(self) -> Account:
         """The account with all its devices."""
-        work = self._at_work
-        return await work.rest.get("/v1/account", Account, await work.tokens.get())
+        return await self._at_work.api.ask("GET", "/v1/account", Account, repeat=True)
 
     async def link_code(self) -> LinkCode:
         """To be shown to the new device; good for one minute, once."""
-        work = self._at_work
-        return await work.rest.ask(
-            "POST", "/v1/devices/link-codes", LinkCode, token=await work.tokens.get()
-        )
+        return await self._at_work.api.ask("POST", "/v1/devices/link-codes", LinkCode)
 
     async def revoke(self, device: int) -> None:
         """Remove one of the account's devices. Raise Refused (not-found)."""
@@ -260,41 +257,27 @@ class Client:
     async def lookup(self, numbers: Sequence[str]) -> LookupResult:
         """Who of these is registered. Raise Refused (rate-limited), Unreachable."""
         work = self._at_work
-        result = await work.rest.ask(
-            "POST",
-            "/v1/lookups",
-            LookupResult,
-            body=Lookup(numbers=list(numbers)),
-            token=await work.tokens.get(),
-            repeat=True,
-        )
+        body = Lookup(numbers=list(numbers))
+        result = await work.api.ask("POST", "/v1/lookups", LookupResult, body=body, repeat=True)
         now = work.server_ms()
         await work.store.run(lambda store: _note(store, result, now))
         return result
 
     async def contacts(self) -> Contacts:
         """Who has been accepted, and who has asked to be."""
-        work = self._at_work
-        return await work.rest.get("/v1/contacts", Contacts, await work.tokens.get())
+        return await self._at_work.api.ask("GET", "/v1/contacts", Contacts, repeat=True)
 
     async def accept(self, account: AccountId) -> Contact:
         """From now on their calls ring. Raise Refused (not-found)."""
-        work = self._at_work
-        return await work.rest.ask(
-            "PUT",
-            f"/v1/contacts/{account}",
-            Contact,
-            token=await work.tokens.get(),
-            repeat=True,
-        )
+        path = f"/v1/contacts/{account}"
+        return await self._at_work.api.ask("PUT", path, Contact, repeat=True)
 
     async def forget(self, account: AccountId) -> None:
         """They are no contact any more. Raise Refused (not-found)."""
         await self._delete(f"/v1/contacts/{account}")
 
     async def _delete(self, path: str) -> None:
-        work = self._at_work
-        await work.rest.ask("DELETE", path, type(None), token=await work.tokens.get())
+        await self._at_work.api.ask("DELETE", path, type(None))
 
     async def known_numbers(self) -> dict[UUID, str | None]:
         """Everybody that this device has met, with their numbers where it knows them."""
@@ -363,6 +346,11 @@ class Client:
         """As `events`, without messages and missed calls: those stay in the profile for whoever
         reads them. Instead of `events`, not beside it."""
         return self._at_work.stream.live()
+
+    @property
+    def events_dropped(self) -> int:
+        """Live events that nobody read in time; messages are never among them."""
+        return self._at_work.stream.events_dropped
 
     async def confirm(self) -> None:
         """The program has dealt with the last event: it is not given again. Asking for the next one

@@ -156,10 +156,6 @@ class Connection:
             return []
         return self._connect(now)
 
-    def hurry(self, now: int) -> list[Action]:
-        """Somebody has reason to believe that the network is back."""
-        return self._connect(now) if self.phase is Phase.WAITING else []
-
     def stop(self) -> list[Action]:
         if self.phase is Phase.STOPPED:
             return []

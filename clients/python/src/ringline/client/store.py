@@ -82,7 +82,8 @@ class Store(Protocol):
     def identity(self) -> Identity | None: ...
 
     def set_identity(self, identity: Identity) -> None:
-        """Also forgets all that belonged to another device: its queue, numbers and states."""
+        """Forgets what belonged to another account. A new device of the same account keeps what is
+        to be sent and to be shown, and counts anew: its queue and its numbers begin at the server."""
         ...
 
     def enqueue(

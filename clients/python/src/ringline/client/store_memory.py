@@ -69,9 +69,14 @@ class MemoryStore:
         return self._identity
 
     def set_identity(self, identity: Identity) -> None:
-        if self._identity is None or self._identity.address != identity.address:
+        known, self._identity = self._identity, identity
+        if known is None or known.account != identity.account:
             self._device = _Device()
-        self._identity = identity
+        elif known.credential != identity.credential:
+            self._device.position = None
+            self._device.next_sequence.clear()
+            for conversation in {m.conversation for m in self._device.outbox.values()}:
+                self.renumber(conversation, 1)
 
     def enqueue(
         self, message: UUID, conversation: UUID, content_type: ContentType, body: bytes, now: int

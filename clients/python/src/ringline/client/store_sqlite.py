@@ -138,11 +138,18 @@ class SqliteStore:
     def set_identity(self, identity: Identity) -> None:
         with self.transaction():
             known = self.identity()
-            if known is None or known.address != identity.address:
+            if known is None or known.account != identity.account:
                 for table in _DEVICE_TABLES:
                     self._run(f"DELETE FROM {table}")  # noqa: S608 - our own names
-                self._run("DELETE FROM setting WHERE name = 'position'")
+            if known is None or known.credential != identity.credential:
+                self._begin_anew()
             self._set("identity", msgspec.msgpack.encode(identity))
+
+    def _begin_anew(self) -> None:
+        self._run("DELETE FROM setting WHERE name = 'position'")
+        self._run("DELETE FROM conversation")
+        for conversation in {m.conversation for m in self.outbox()}:
+            self.renumber(conversation, 1)
 
     def enqueue(
         self, message: UUID, conversation: UUID, content_type: ContentType, body: bytes, now: int

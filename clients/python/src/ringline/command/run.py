@@ -45,6 +45,9 @@ def run(work: Work, as_json: bool, *, ends_itself: bool = False) -> None:
         problem = error.name if isinstance(error, Refused) else None
         output.event("error", message=str(error), problem=problem, exit_code=int(code))
         output.complain(_advice(error))
+    except ModuleNotFoundError as error:
+        code = ExitCode.FAILED
+        output.complain(f"{error.name} is missing: pip install 'ringline[all]'")
     except BrokenPipeError:
         # Whoever read our output has gone; nor is there anybody to tell.
         sys.stderr.close()

@@ -66,7 +66,7 @@ async def rest(server: Server, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
 
 async def test_asks_with_token_and_body(server: Server, rest: Rest) -> None:
     server.answers = [contacts]
-    assert await rest.get("/v1/contacts", Contacts, "t" * 43) == Contacts(contacts=[])
+    assert await rest.ask("GET", "/v1/contacts", Contacts, token="t" * 43) == Contacts(contacts=[])
     await rest.ask("POST", "/v1/x", Contacts, body={"a": 1})
     assert server.requests == [
         ("GET", "/v1/contacts", "Bearer " + "t" * 43, b""),
@@ -146,5 +146,5 @@ async def test_an_answer_without_end(server: Server, rest: Rest) -> None:
 async def test_redirects_carry_no_token_elsewhere(server: Server, rest: Rest) -> None:
     server.answers = [lambda _: web.Response(status=302, headers={"Location": "http://other/"})]
     with pytest.raises(Refused):
-        await rest.get("/v1/contacts", Contacts, "t" * 43)
+        await rest.ask("GET", "/v1/contacts", Contacts, token="t" * 43)
     assert len(server.requests) == 1

@@ -3,25 +3,22 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from ringline.client.net.rest import Rest
-from ringline.client.net.tokens import Tokens
+from ringline.client.net.api import Api
 from ringline.protocol.frames import CallDeviceBody
 from ringline.protocol.resources import DeviceAddress, DeviceAddresses
 from ringline.protocol.types import Address, DeviceBody, Recipient
 
 
 class DeviceLists:
-    def __init__(self, rest: Rest, tokens: Tokens, own: Address) -> None:
-        self._rest = rest
-        self._tokens = tokens
+    def __init__(self, api: Api, own: Address) -> None:
+        self._api = api
         self._own = own
         self._lists: dict[UUID, Sequence[DeviceAddress]] = {}
 
     async def learn(self, account: UUID) -> Sequence[DeviceAddress]:
         """Ask the server. Raise Refused (not-found), Unreachable."""
-        token = await self._tokens.get()
         path = f"/v1/accounts/{account}/devices"
-        found = await self._rest.get(path, DeviceAddresses, token)
+        found = await self._api.ask("GET", path, DeviceAddresses, repeat=True)
         self._lists[account] = found.devices
         return found.devices
 

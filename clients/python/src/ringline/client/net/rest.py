@@ -32,9 +32,6 @@ class Rest:
         self._session = session
         self._uniform = uniform
 
-    async def get(self, path: str, answer: type[T], token: str) -> T:
-        return await self.ask("GET", path, answer, token=token, repeat=True)
-
     async def ask(
         self,
         method: str,
@@ -128,7 +125,3 @@ def _reason(error: Exception) -> str:
 def _shape(path: str) -> str:
     """Without what may be a token."""
     return "/".join(part if len(part) < 20 else "…" for part in path.split("/"))
-
-
-def problem_of(error: Exception) -> Problem | None:
-    return error.problem if isinstance(error, Refused) else None

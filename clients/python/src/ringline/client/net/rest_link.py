@@ -8,9 +8,8 @@ import asyncio
 from typing import Final
 
 from ringline.client.errors import Refused, RinglineError
+from ringline.client.net.api import Api
 from ringline.client.net.link import OnAnswer
-from ringline.client.net.rest import Rest
-from ringline.client.net.tokens import Tokens
 from ringline.protocol.frames import Error, Send, Sent
 from ringline.protocol.resources import NewMessage, SentMessage
 
@@ -19,9 +18,8 @@ IN_FLIGHT_MAX: Final = 1
 
 
 class RestLink:
-    def __init__(self, rest: Rest, tokens: Tokens) -> None:
-        self._rest = rest
-        self._tokens = tokens
+    def __init__(self, api: Api) -> None:
+        self._api = api
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
@@ -36,15 +34,8 @@ class RestLink:
         fields = {name: getattr(frame, name) for name in NewMessage.__struct_fields__}
         answer: Sent | Error | None = None
         try:
-            token = await self._tokens.get()
-            sent = await self._rest.ask(
-                "POST",
-                "/v1/messages",
-                SentMessage,
-                body=NewMessage(**fields),
-                token=token,
-                repeat=True,
-            )
+            body = NewMessage(**fields)
+            sent = await self._api.ask("POST", "/v1/messages", SentMessage, body=body, repeat=True)
             answer = Sent(ref=0, id=sent.id, sent_at=sent.sent_at)
         except Refused as error:
             answer = Error(ref=0, problem=error.problem)

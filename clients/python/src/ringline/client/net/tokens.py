@@ -40,8 +40,10 @@ class Tokens:
         async with self._buying:
             return await self._buy()
 
-    def forget(self) -> None:
-        self._token = None
+    def forget(self, token: str) -> None:
+        """It was refused; a newer one stays."""
+        if self._token == token:
+            self._token = None
 
     async def _buy(self) -> tuple[str, int]:
         identity = self._identity
