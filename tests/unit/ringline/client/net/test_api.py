@@ -22,7 +22,7 @@ class FakeRest:
         self.good: set[str] = set()
         self.credential = identity().credential
 
-    async def ask(self, method: str, path: str, answer: type, **options: Any) -> Any:
+    async def ask(self, _method: str, path: str, _answer: type, **options: Any) -> Any:
         if path == "/v1/tokens":
             if options["body"].credential != self.credential:
                 raise Refused(ProblemType.CREDENTIAL_REFUSED.describe())
