@@ -1,6 +1,7 @@
 """Codes: few tries, short lives, budgets; and what registering again does."""
 
 import asyncio
+from collections import Counter
 
 import pytest
 
@@ -137,6 +138,42 @@ async def test_b2_address_budget_counts_ipv6_by_64(build_town: BuildTown) -> Non
     with pytest.raises(Refused):
         await town.messaging.registrations.start("+442079460009", "2001:db8::9")
     assert not town.alerts
+
+
+async def test_b1_ten_thousand_guesses_from_everywhere(build_town: BuildTown) -> None:
+    town = build_town(RegistrationLimits(codes_per_number_day=50, resend_after_s=1))
+    sessions = []
+    for index in range(50):
+        started = await town.messaging.registrations.start(NUMBER, f"198.51.100.{index}")
+        sessions.append(started.registration)
+        town.clock.now += 1_001
+    outcomes: Counter[ProblemType | None] = Counter()
+    for code in range(10_000):
+        if f"{code:06d}" == town.codes[NUMBER]:
+            continue
+        found = await guess(town, sessions[code % 50], f"{code:06d}", f"203.0.113.{code % 50}")
+        outcomes[found] += 1
+    # All but the last session's codes were dead; of what was still compared, the addresses' budgets
+    # (100 an hour for each of 50) leave half.
+    assert outcomes[ProblemType.RATE_LIMITED] > 4_500
+    assert None not in outcomes
+    found = await guess(town, sessions[-1], town.codes[NUMBER], "192.0.2.200")
+    assert found is not None, "after five tries the code is dead, also for its owner"
+
+
+async def test_b2_ten_thousand_numbers_of_one_prefix(build_town: BuildTown) -> None:
+    town = build_town()
+    for index in range(10_000):
+        try:
+            await town.messaging.registrations.start(
+                f"+4420794{index:05d}", f"198.51.{index % 4}.{index % 250}"
+            )
+        except Refused as refused:
+            assert refused.problem.status in (422, 429)
+    assert 0 < len(town.codes) <= 50 * 10, "ten prefixes of four digits, fifty codes each"
+    assert "prefix" in town.alerts
+    await town.messaging.registrations.start("+33142685300", "192.0.2.1")
+    assert "+33142685300" in town.codes
 
 
 async def test_test_numbers_send_nothing(build_town: BuildTown) -> None:
