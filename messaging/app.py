@@ -94,6 +94,7 @@ def build_messaging(
             registry=registry,
             numbers=numbers,
             numbers_per_day=settings.lookup_numbers_per_day,
+            key=settings.lookup_key.encode(),
         ),
         records=records,
         queues=queues,

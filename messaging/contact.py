@@ -12,6 +12,7 @@ from ringline.protocol.problems import ProblemType
 from ringline.protocol.types import Address, ContactState
 
 WRITTEN_PAIRS_MAX = 50_000
+WRITTEN_LIFETIME_MS = 10 * 60 * 1000
 
 
 class Contacts:
@@ -19,8 +20,9 @@ class Contacts:
         self._records = records
         self._queues = queues
         self._clock = clock
-        self._written: dict[tuple[UUID, UUID], None] = {}
-        """Pairs whose states a send has raised already; a removed contact leaves it on this node."""
+        self._written: dict[tuple[UUID, UUID], int] = {}
+        """Pairs whose states a send has raised, and until when that is believed: a removed contact
+        leaves it on this node at once, on others when it grows old."""
         self._writing: set[tuple[UUID, UUID]] = set()
         """Pairs that a send is raising now: those behind it in the pipe need not do it again."""
 
@@ -52,7 +54,8 @@ class Contacts:
     def is_written(self, sender: UUID, recipient: UUID) -> bool:
         """Whether `written` has nothing to do: the warm path of a send."""
         pair = (sender, recipient)
-        return sender == recipient or pair in self._written or pair in self._writing
+        known = self._written.get(pair, 0) > self._clock()
+        return sender == recipient or known or pair in self._writing
 
     async def written(self, sender: UUID, recipient: UUID) -> None:
         """The sender wrote: that accepts the recipient, and asks to be accepted."""
@@ -63,6 +66,7 @@ class Contacts:
             await self._records.raise_contact(recipient, sender, ContactState.REQUESTED, now)
         finally:
             self._writing.discard(pair)
+        self._written.pop(pair, None)
         while len(self._written) >= WRITTEN_PAIRS_MAX:
             del self._written[next(iter(self._written))]
-        self._written[pair] = None
+        self._written[pair] = now + WRITTEN_LIFETIME_MS

@@ -1,7 +1,7 @@
 """An account's devices: list, link by a code that another device shows, revoke.
 
 A revocation goes Records, queue, tokens, bus; each step alone already keeps the device out of
-something, and a repeat of the whole is harmless.
+something. After a crash in between, asking again does the rest, though it is answered not-found.
 """
 
 from collections.abc import Callable
@@ -9,10 +9,11 @@ from uuid import UUID
 
 from backplane.bus.ports import Bus, Revoked
 from backplane.registry.ports import Budget, Registry
-from backplane.storage.device_queues import DeviceQueues, QueueDevice
+from backplane.storage.device_queues import DeviceQueues
 from backplane.storage.records import DeviceRecord, NewDeviceRecord, Records
 from messaging.access import Access
 from messaging.address_budget import address_group
+from messaging.enrolment import open_queue
 from messaging.errors import rate_limited, refuse
 from messaging.secret import (
     Entropy,
@@ -111,9 +112,9 @@ class Devices:
         await self._queues.close(address)
         await self._registry.tokens.revoke(address)
         self._access.forget(address)
+        await self._bus.tell_all(Revoked(addresses=[address], replaced=False))
         if not known:
             raise refuse(ProblemType.NOT_FOUND)
-        await self._bus.tell_all(Revoked(addresses=[address], replaced=False))
 
     async def _add(self, account: UUID, device: resources.NewDevice) -> resources.DeviceCredential:
         credential = make_token(self._entropy)
@@ -123,7 +124,8 @@ class Devices:
         owner = await self._records.account(account)
         if added is None or owner is None:
             raise refuse(ProblemType.DEVICES_FULL)
-        await self._queues.open(account, QueueDevice(added.device, added.registration_id), now)
+        if not await open_queue(self._records, self._queues, added, now):
+            raise refuse(ProblemType.CODE_REFUSED)
         return resources.DeviceCredential(
             account=account, device=added.device, number=owner.number, credential=credential
         )

@@ -25,11 +25,13 @@ class Lookups:
         registry: Registry,
         numbers: Numbers,
         numbers_per_day: int,
+        key: bytes,
     ) -> None:
         self._records = records
         self._registry = registry
         self._numbers = numbers
         self._numbers_per_day = numbers_per_day
+        self._key = key
 
     async def find(self, caller: Address, request: resources.Lookup) -> resources.LookupResult:
         """Texts that are no number cost nothing and find nothing.
@@ -37,7 +39,7 @@ class Lookups:
         Raises Refused (rate-limited) when the budget lets nothing of it through."""
         numbers = self._parse(request.numbers)
         budget = Budget(f"lookup:{caller.account}", self._numbers_per_day, _DAY_S)
-        members = [_member(caller, number) for number in numbers]
+        members = [self._member(caller, number) for number in numbers]
         allowed, left = await self._registry.limits.spend_distinct(budget, members)
         asked = [number for number, ok in zip(numbers, allowed, strict=True) if ok]
         if numbers and not asked:
@@ -62,6 +64,6 @@ class Lookups:
                 continue
         return list(numbers)
 
-
-def _member(caller: Address, number: str) -> bytes:
-    return hmac.digest(caller.account.bytes, number.encode(), hashlib.sha256)[:_MEMBER_BYTES]
+    def _member(self, caller: Address, number: str) -> bytes:
+        asked = caller.account.bytes + number.encode()
+        return hmac.digest(self._key, asked, hashlib.sha256)[:_MEMBER_BYTES]

@@ -2,8 +2,8 @@
 
 The answers are the same whether the number is registered or not. Steps of `verify`, and what a
 crash between them leaves: (1) Records gets the new device and loses the old ones; (2) the queues are
-replaced: until then the old queues still take messages, and the person, who never saw a credential,
-registers again; (3) tokens of the old devices end, (4) every node is told. A lost step 3 or 4 is
+replaced (`enrolment`): until then the old queues still take messages, and the person, who never saw a
+credential, registers again; (3) tokens of the old devices end, (4) every node is told. A lost step 3 or 4 is
 made good by `Access`, which asks Records, and by the old queues being gone.
 """
 
@@ -12,10 +12,11 @@ from uuid import UUID
 
 from backplane.bus.ports import Bus, Revoked
 from backplane.registry.ports import Budget, Challenge, Registry
-from backplane.storage.device_queues import DeviceQueues, QueueDevice
+from backplane.storage.device_queues import DeviceQueues
 from backplane.storage.records import NewDeviceRecord, Records, Replacement
 from messaging.address_budget import address_group
 from messaging.code_sender import CodeSender
+from messaging.enrolment import replace_queues
 from messaging.errors import rate_limited, refuse
 from messaging.number import Numbers, PhoneNumber
 from messaging.secret import Entropy, hash_secret, make_code, make_token
@@ -90,6 +91,9 @@ class Registrations:
         resend_after_s = 0
         if fixed is None:
             resend_after_s = await self._spend_code(number, peer)
+        else:
+            allowed = self._limits.test_registrations_hour
+            await self._spend([Budget("code:test", allowed, HOUR_S)])
         code = fixed or make_code(self._entropy)
         challenge = Challenge(
             number.e164, hash_secret(registration, code), limits.CODE_ATTEMPTS_MAX
@@ -107,7 +111,7 @@ class Registrations:
         )
 
     async def _spend_code(self, number: PhoneNumber, peer: str) -> int:
-        """One code from every budget it counts in: seconds until the next may be asked for."""
+        """One code from every budget it counts in: seconds before which the next is refused in any case."""
         allowed = self._limits
         shared = [
             Budget(f"code:prefix:{number.prefix}", allowed.codes_per_prefix_hour, HOUR_S),
@@ -115,7 +119,7 @@ class Registrations:
             Budget("code:global", allowed.codes_per_hour, HOUR_S),
         ]
         own = [
-            Budget(f"code:pause:{number.e164}", 1, allowed.resend_after_s),
+            *self._pauses(number),
             Budget(f"code:number:{number.e164}", allowed.codes_per_number_day, DAY_S),
             Budget(f"code:address:{address_group(peer)}", allowed.codes_per_address_hour, HOUR_S),
         ]
@@ -125,6 +129,15 @@ class Registrations:
                 self._alert(exhausted.key.split(":")[1])
             raise rate_limited(exhausted.retry_after_s)
         return allowed.resend_after_s
+
+    def _pauses(self, number: PhoneNumber) -> list[Budget]:
+        """One code in the first pause, two in it and the doubled one after it, and so on; longest first,
+        since that one says when to come back."""
+        pause_s, codes_max = self._limits.resend_after_s, self._limits.resend_doublings_max + 1
+        return [
+            Budget(f"code:pause:{codes}:{number.e164}", codes, pause_s * (2**codes - 1))
+            for codes in range(codes_max, 0, -1)
+        ]
 
     async def _spend_attempt(self, number_text: str | None, peer: str) -> None:
         """Tries are counted by number, over all its registrations, and by address."""
@@ -157,7 +170,7 @@ class Registrations:
         record = NewDeviceRecord(device.name, device.registration_id, hash_secret(credential))
         fresh = UUID(bytes=self._entropy(16), version=4)
         replacement = await self._records.register(number, fresh, record, self._clock())
-        await self._settle(replacement, device.registration_id)
+        await self._settle(replacement)
         return resources.DeviceCredential(
             account=replacement.account,
             device=replacement.device.device,
@@ -165,12 +178,15 @@ class Registrations:
             credential=credential,
         )
 
-    async def _settle(self, replacement: Replacement, registration_id: int) -> None:
-        account = replacement.account
-        queue = QueueDevice(replacement.device.device, registration_id)
-        await self._queues.replace(account, queue, self._clock())
-        gone = [Address(account, number) for number in replacement.replaced]
+    async def _settle(self, replacement: Replacement) -> None:
+        """Raises Refused (code-refused) when somebody has registered the number again meanwhile."""
+        lasting = await replace_queues(
+            self._records, self._queues, replacement.device, self._clock()
+        )
+        gone = [Address(replacement.account, number) for number in replacement.replaced]
         for address in gone:
             await self._registry.tokens.revoke(address)
         if gone:
             await self._bus.tell_all(Revoked(addresses=gone, replaced=True))
+        if not lasting:
+            raise refuse(ProblemType.CODE_REFUSED)

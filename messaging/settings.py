@@ -12,7 +12,9 @@ class RegistrationLimits(Struct, frozen=True, kw_only=True, forbid_unknown_field
 
     codes_per_number_day: Count = 5
     resend_after_s: Count = 60
-    """At least this long between two codes to one number; doubles with each code of the hour."""
+    """At least this long between two codes to one number; twice as long before the third, and so on."""
+    resend_doublings_max: Annotated[int, Meta(ge=0, le=10)] = 5
+    """How often the pause doubles."""
     codes_per_address_hour: Count = 20
     """IPv6 addresses count by their /64."""
     codes_per_prefix_hour: Count = 50
@@ -24,6 +26,8 @@ class RegistrationLimits(Struct, frozen=True, kw_only=True, forbid_unknown_field
     attempts_per_number_day: Count = 20
     attempts_per_address_hour: Count = 100
     registrations_per_address_hour: Count = 20
+    test_registrations_hour: Count = 100_000
+    """Of all test numbers together; they draw on nothing else."""
     tokens_per_address_minute: Count = 600
     tokens_per_device_hour: Count = 60
     link_attempts_per_address_hour: Count = 20
@@ -48,6 +52,9 @@ class MessagingSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """How long a message waits for a device."""
     lookup_numbers_per_day: Count = 5_000
     """New numbers that one account may ask about in a day."""
+    lookup_key: str = ""
+    """A secret, the same on all nodes: without it nobody who reads the registry can tell from the
+    hashes there who asked about which number. Empty: they are keyed by the account alone."""
     calls_per_caller_minute: Count = 30
     calls_per_pair_minute: Count = 10
     limits: RegistrationLimits = RegistrationLimits()

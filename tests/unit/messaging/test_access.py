@@ -2,6 +2,8 @@
 
 import pytest
 
+from backplane.registry.ports import Grant
+from messaging import access
 from messaging.errors import Refused
 from messaging.settings import RegistrationLimits
 from ringline.protocol import limits
@@ -75,3 +77,48 @@ async def test_tokens_by_one_address_are_limited(build_town: BuildTown) -> None:
     assert refused.value.problem.type == ProblemType.RATE_LIMITED.uri
     town.clock.now += 61_000
     await buy(town, credential)
+
+
+async def test_tokens_of_one_device_are_limited(build_town: BuildTown) -> None:
+    town = build_town(RegistrationLimits(tokens_per_device_hour=2))
+    credential = await town.register()
+    for _ in range(2):
+        await buy(town, credential)
+    with pytest.raises(Refused) as refused:
+        await buy(town, credential)
+    assert refused.value.problem.type == ProblemType.RATE_LIMITED.uri
+
+
+async def test_device_revoked_while_it_buys_gets_nothing(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    credential = await town.register()
+    address = Address(credential.account, credential.device)
+    tokens, hashes = town.messaging.registry.tokens, []
+    putting = tokens.put
+
+    async def revoke_first(token_hash: bytes, grant: Grant, lifetime_ms: int) -> None:
+        await town.messaging.devices.revoke(address, address.device)
+        await putting(token_hash, grant, lifetime_ms)
+        hashes.append(token_hash)
+
+    monkeypatch.setattr(tokens, "put", revoke_first)
+    with pytest.raises(Refused) as refused:
+        await buy(town, credential)
+    assert refused.value.problem.type == ProblemType.CREDENTIAL_REFUSED.uri
+    assert await tokens.get(hashes[0]) is None
+
+
+async def test_what_is_remembered_of_devices_is_bounded(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(access, "EXISTS_ENTRIES_MAX", 1)
+    first = await town.register("+442079460001")
+    second = await town.register("+442079460002")
+    tokens = [(await buy(town, credential)).access_token for credential in (first, second)]
+    for token in tokens:
+        await town.messaging.access.authenticate(token)
+    await town.messaging.records.remove_device(Address(first.account, first.device))
+    await town.messaging.records.remove_device(Address(second.account, second.device))
+    await assert_refused(town, tokens[0])
+    await town.messaging.access.authenticate(tokens[1])

@@ -4,6 +4,7 @@ from uuid import UUID
 
 import pytest
 
+from messaging import contact
 from messaging.errors import Refused
 from ringline.protocol.types import Address, ContactState
 from tests.unit.messaging.conftest import Town
@@ -73,3 +74,31 @@ async def test_those_behind_the_first_send_do_not_write_again(
     monkeypatch.setattr(town.messaging.records, "raise_contact", watched)
     await writing
     assert (before, during) == (False, [True, True])
+
+
+async def test_what_is_believed_of_pairs_grows_old(town: Town) -> None:
+    anna, bert = await two(town)
+    contacts = town.messaging.contacts
+    await contacts.written(anna.account, bert.account)
+    town.clock.now += contact.WRITTEN_LIFETIME_MS
+    assert not contacts.is_written(anna.account, bert.account)
+
+
+async def test_removed_contact_is_asked_for_again(town: Town) -> None:
+    anna, bert = await two(town)
+    contacts = town.messaging.contacts
+    await contacts.written(anna.account, bert.account)
+    await contacts.remove(bert, anna.account)
+    assert not contacts.is_written(anna.account, bert.account)
+
+
+async def test_what_is_remembered_of_pairs_is_bounded(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(contact, "WRITTEN_PAIRS_MAX", 1)
+    anna, bert = await two(town)
+    contacts = town.messaging.contacts
+    await contacts.written(anna.account, bert.account)
+    await contacts.written(bert.account, anna.account)
+    assert not contacts.is_written(anna.account, bert.account)
+    assert contacts.is_written(bert.account, anna.account)

@@ -1,10 +1,12 @@
 """Devices: linked by a code that another shows, listed, revoked."""
 
 import asyncio
+from uuid import UUID
 
 import pytest
 
 from backplane.bus.ports import Revoked
+from backplane.storage.device_queues import QueueDevice
 from messaging.errors import Refused
 from messaging.settings import RegistrationLimits
 from ringline.protocol import limits
@@ -97,6 +99,63 @@ async def test_revoked_device_is_gone_everywhere_and_told(town: Town) -> None:
     assert Revoked(addresses=[gone], replaced=False) in town.bus_messages
     again = town.messaging.devices.revoke(owner, linked.device)
     assert await refusal(again) is ProblemType.NOT_FOUND
+
+
+async def test_asking_again_finishes_a_revocation_that_a_crash_cut_short(town: Town) -> None:
+    owner = await owner_of(town)
+    linked = await link(town, owner)
+    gone = Address(owner.account, linked.device)
+    await town.messaging.records.remove_device(gone)
+    again = town.messaging.devices.revoke(owner, linked.device)
+    assert await refusal(again) is ProblemType.NOT_FOUND
+    assert await town.messaging.queues.head(gone) is None
+    await asyncio.sleep(0)
+    assert Revoked(addresses=[gone], replaced=False) in town.bus_messages
+
+
+async def test_device_that_was_replaced_while_it_joined_leaves_no_queue(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner = await owner_of(town)
+    opening = town.messaging.queues.open
+
+    async def register_first(account: UUID, device: QueueDevice, now: int) -> None:
+        monkeypatch.setattr(town.messaging.queues, "open", opening)
+        town.clock.now += 61_000
+        await town.register()
+        await opening(account, device, now)
+
+    monkeypatch.setattr(town.messaging.queues, "open", register_first)
+    assert await refusal(link(town, owner)) is ProblemType.CODE_REFUSED
+    known = {device.device for device in await town.messaging.records.devices(owner.account)}
+    opened = {device.device for device in await town.messaging.queues.devices(owner.account)}
+    assert known == opened
+    assert len(known) == 1
+
+
+async def test_link_codes_of_one_account_are_limited(build_town: BuildTown) -> None:
+    town = build_town(RegistrationLimits(link_codes_per_account_hour=2))
+    owner = await owner_of(town)
+    for _ in range(2):
+        await town.messaging.devices.show_link_code(owner)
+    third = town.messaging.devices.show_link_code(owner)
+    assert await refusal(third) is ProblemType.RATE_LIMITED
+
+
+async def test_link_attempts_of_all_addresses_are_limited(build_town: BuildTown) -> None:
+    town = build_town(RegistrationLimits(link_attempts_hour=2))
+    wish = LinkedDevice(link_code="AAAAA-AAAAA", device=TABLET)
+    for index, expected in enumerate((ProblemType.CODE_REFUSED,) * 2 + (ProblemType.RATE_LIMITED,)):
+        attempt = town.messaging.devices.link(wish, f"198.51.100.{index}")
+        assert await refusal(attempt) is expected
+
+
+async def test_new_link_code_kills_the_one_before(town: Town) -> None:
+    owner = await owner_of(town)
+    old = await town.messaging.devices.show_link_code(owner)
+    await town.messaging.devices.show_link_code(owner)
+    late = town.messaging.devices.link(LinkedDevice(link_code=old.link_code, device=TABLET), PEER)
+    assert await refusal(late) is ProblemType.CODE_REFUSED
 
 
 async def test_numbers_are_not_reused_at_once(town: Town) -> None:

@@ -1,13 +1,18 @@
 """Looking people up: known numbers are free, new ones come from the day's budget."""
 
+from collections.abc import Awaitable, Callable, Sequence
+from uuid import UUID
+
 import pytest
 
+from backplane.registry.ports import Budget
 from messaging.errors import Refused
 from ringline.protocol.resources import Lookup
 from ringline.protocol.types import Address
 from tests.unit.messaging.conftest import NUMBER, BuildTown, Town
 
 DAY_MS = 24 * 3600 * 1000
+SpendDistinct = Callable[[Budget, Sequence[bytes]], Awaitable[tuple[list[bool], int]]]
 
 
 async def test_registered_ones_are_found_by_any_spelling(town: Town) -> None:
@@ -43,3 +48,27 @@ async def test_past_the_budget_nothing_new_is_answered(build_town: BuildTown) ->
     town.clock.now += DAY_MS + 1
     later = await town.messaging.lookups.find(caller, Lookup(numbers=[NUMBER]))
     assert len(later.found) == 1
+
+
+async def test_registry_cannot_tell_which_number_was_asked_about(
+    build_town: BuildTown, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept: list[bytes] = []
+    for key in ("one", "another"):
+        town = build_town(lookup_key=key)
+        limits = town.messaging.registry.limits
+        spending = limits.spend_distinct
+
+        async def watched(
+            budget: Budget,
+            members: Sequence[bytes],
+            spending: SpendDistinct = spending,
+        ) -> tuple[list[bool], int]:
+            kept.extend(members)
+            return await spending(budget, members)
+
+        monkeypatch.setattr(limits, "spend_distinct", watched)
+        caller = Address(UUID(int=1), 1)
+        await town.messaging.lookups.find(caller, Lookup(numbers=[NUMBER]))
+    assert len(set(kept)) == 2, "without the key the hash says nothing"
+    assert NUMBER.encode() not in b"".join(kept)

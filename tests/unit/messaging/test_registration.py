@@ -80,7 +80,9 @@ async def test_code_works_once(town: Town) -> None:
 
 
 async def test_tries_are_counted_by_number_over_all_registrations(build_town: BuildTown) -> None:
-    town = build_town(RegistrationLimits(attempts_per_number_hour=3, resend_after_s=1))
+    town = build_town(
+        RegistrationLimits(attempts_per_number_hour=3, resend_after_s=1, resend_doublings_max=0)
+    )
     for _ in range(3):
         started = await town.messaging.registrations.start(NUMBER, PEER)
         assert await guess(town, started.registration, wrong(town.codes[NUMBER])) is (
@@ -101,6 +103,65 @@ async def test_another_code_only_after_a_pause(town: Town) -> None:
     town.clock.now = started.resend_at + 1
     again = await town.messaging.registrations.resend(started.registration, PEER)
     assert again.registration == started.registration
+
+
+async def test_pause_doubles_with_each_code(build_town: BuildTown) -> None:
+    town = build_town(RegistrationLimits(resend_doublings_max=2))
+    started_at = town.clock.now
+    codes_at: list[int] = []
+    while len(codes_at) < 5:
+        try:
+            await town.messaging.registrations.start(NUMBER, PEER)
+            codes_at.append((town.clock.now - started_at) // 1000)
+        except Refused as refused:
+            assert refused.problem.retry_after_s is not None
+            town.clock.now += refused.problem.retry_after_s * 1000
+    assert codes_at == [0, 60, 180, 420, 480], "60 s, 120 s, 240 s; then the longest begins anew"
+
+
+@pytest.mark.parametrize(
+    ("allowed", "numbers"),
+    [
+        (RegistrationLimits(codes_per_country_hour=2), ["+442079460001", "+441212345678"]),
+        (RegistrationLimits(codes_per_hour=2), ["+33142685300", "+4930901820"]),
+    ],
+    ids=["country", "global"],
+)
+async def test_shared_budgets_alert(
+    build_town: BuildTown, allowed: RegistrationLimits, numbers: list[str]
+) -> None:
+    town = build_town(allowed)
+    for number in numbers:
+        await town.messaging.registrations.start(number, PEER)
+    with pytest.raises(Refused) as refused:
+        await town.messaging.registrations.start(NUMBER, "198.51.100.8")
+    assert refused.value.problem.type == ProblemType.RATE_LIMITED.uri
+    assert town.alerts == ["global" if allowed.codes_per_hour == 2 else "country"]
+
+
+async def test_tries_by_one_address_are_limited(build_town: BuildTown) -> None:
+    town = build_town(RegistrationLimits(attempts_per_address_hour=2))
+    for expected in (ProblemType.CODE_REFUSED,) * 2 + (ProblemType.RATE_LIMITED,):
+        assert await guess(town, "A" * 43, "000000") is expected
+    assert await guess(town, "A" * 43, "000000", "198.51.100.8") is ProblemType.CODE_REFUSED
+
+
+async def test_tries_of_a_number_are_limited_by_the_day(build_town: BuildTown) -> None:
+    town = build_town(RegistrationLimits(attempts_per_number_day=2))
+    started = await town.messaging.registrations.start(NUMBER, PEER)
+    for _ in range(2):
+        await guess(town, started.registration, wrong(town.codes[NUMBER]))
+    found = await guess(town, started.registration, town.codes[NUMBER])
+    assert found is ProblemType.RATE_LIMITED
+
+
+async def test_registrations_from_one_address_are_limited(build_town: BuildTown) -> None:
+    town = build_town(RegistrationLimits(registrations_per_address_hour=1))
+    await town.register()
+    with pytest.raises(Refused) as refused:
+        await town.register("+442079460001")
+    assert refused.value.problem.type == ProblemType.RATE_LIMITED.uri
+    await town.register("+442079460002", "198.51.100.8")
 
 
 async def test_spellings_share_one_budget(build_town: BuildTown) -> None:
@@ -141,7 +202,9 @@ async def test_b2_address_budget_counts_ipv6_by_64(build_town: BuildTown) -> Non
 
 
 async def test_b1_ten_thousand_guesses_from_everywhere(build_town: BuildTown) -> None:
-    town = build_town(RegistrationLimits(codes_per_number_day=50, resend_after_s=1))
+    town = build_town(
+        RegistrationLimits(codes_per_number_day=50, resend_after_s=1, resend_doublings_max=0)
+    )
     sessions = []
     for index in range(50):
         started = await town.messaging.registrations.start(NUMBER, f"198.51.100.{index}")
@@ -181,6 +244,20 @@ async def test_test_numbers_send_nothing(build_town: BuildTown) -> None:
     started = await town.messaging.registrations.start(NUMBER, PEER)
     assert not town.codes
     assert await guess(town, started.registration, "123456") is None
+
+
+async def test_test_numbers_have_a_budget_of_their_own(build_town: BuildTown) -> None:
+    town = build_town(
+        RegistrationLimits(test_registrations_hour=3, codes_per_hour=1),
+        test_prefix="+1555",
+        test_prefix_code="123456",
+    )
+    for index in range(3):
+        await town.messaging.registrations.start(f"+1555000000{index}", PEER)
+    with pytest.raises(Refused) as refused:
+        await town.messaging.registrations.start("+15550000003", PEER)
+    assert refused.value.problem.type == ProblemType.RATE_LIMITED.uri
+    await town.messaging.registrations.start(NUMBER, PEER)
 
 
 async def test_registering_again_replaces_the_devices(town: Town) -> None:
