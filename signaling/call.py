@@ -22,6 +22,7 @@ from ringline.protocol.types import Address, CallKind, CallState
 ENDED_CALLS_MAX = 8
 """Ended calls that a document remembers, to answer repeats."""
 OUTBOX_NOTICES_MAX = 256
+"""A document that holds as many takes no event before they are in their queues."""
 OUTBOX_RETRY_MS = 2_000
 """An outbox older than this was left by a crash."""
 ANSWER_TIMEOUT_MS = 30_000
@@ -55,6 +56,8 @@ class CallDocument(msgspec.Struct, frozen=True, kw_only=True):
     created_at: int
     deadline: int | None
     """When it times out in its present state; None once it has ended."""
+    alerted: bool = False
+    """The caller has been told that it rings somewhere."""
     accepted_by: int | None = None
     answered: bool = False
     """The accepting device's answer is on its way to the caller."""
@@ -189,9 +192,10 @@ def _by_callee(
     match kind:
         case CallKind.ACCEPT:
             return _accept(document, call, sender, body, now)
-        case CallKind.RINGING if call.state is CallState.RINGING:
-            notice = _to(call.caller, call, CallKind.RINGING, sender, now)
-            return _changed(document, call, [notice])
+        case CallKind.RINGING if call.state is CallState.RINGING and not call.alerted:
+            alerted = msgspec.structs.replace(call, alerted=True)
+            notice = _to(call.caller, alerted, CallKind.RINGING, sender, now)
+            return _changed(document, alerted, [notice])
         case CallKind.DECLINE | CallKind.BUSY if call.state is CallState.RINGING:
             ended = _ended(call, kind, now)
             notices = [_to(call.caller, ended, kind, sender, now), _taken(ended, sender, kind, now)]
@@ -206,14 +210,16 @@ def _by_caller(
 ) -> Outcome:
     if sender != call.caller:
         return _refused("another device of the account placed this call")
-    if kind in (CallKind.CANCEL, CallKind.HANG_UP):
-        if call.state is CallState.RINGING:
-            ended = _ended(call, CallKind.CANCEL, now)
-            cancel = Notice(account=call.callee, event=_event(ended, CallKind.CANCEL, sender, now))
-            return _changed(document, ended, [cancel, _missed(ended, now)])
-        if call.accepting is not None:
-            return _hang_up(document, call, sender, call.accepting, now)
-    return _late(call, sender, kind)
+    if call.state is CallState.ENDED:
+        return _unchanged(call)
+    if kind not in (CallKind.CANCEL, CallKind.HANG_UP):
+        return _refused("only the callee's devices say that")
+    if call.state is CallState.RINGING:
+        ended = _ended(call, CallKind.CANCEL, now)
+        cancel = Notice(account=call.callee, event=_event(ended, CallKind.CANCEL, sender, now))
+        return _changed(document, ended, [cancel, _missed(ended, now)])
+    assert call.accepting is not None, "an accepted call has an accepting device"
+    return _hang_up(document, call, sender, call.accepting, now)
 
 
 def _accept(
@@ -253,10 +259,12 @@ def _hang_up(
 
 
 def _late(call: CallDocument, sender: Address, kind: CallKind) -> Outcome:
-    """An event that comes after the state it is for: harmless from a device of the call, else refused."""
-    bound = sender in (call.caller, call.accepting)
-    if kind is CallKind.RINGING or call.state is CallState.ENDED or bound:
+    """A callee's event outside the state it is for: harmless from the device that took the call, and
+    from all once it is over; else refused."""
+    if kind is CallKind.RINGING or call.state is CallState.ENDED or sender == call.accepting:
         return _unchanged(call)
+    if call.state is CallState.RINGING:
+        return _refused("it rings: accept, decline or say busy")
     return _refused("another device has taken the call")
 
 
@@ -302,7 +310,8 @@ def _join(
 def _overtake(
     document: PairDocument, loser: CallDocument, sender: Address, wish: Invite, now: int
 ) -> Outcome:
-    """The earlier invite lost: its device gets the winner's invite, marked, and will answer it."""
+    """The earlier invite lost: its device gets the winner's invite, marked, and will answer it. It rang
+    on the winner's device too, which has taken nothing elsewhere: there it is as good as cancelled."""
     bound = loser.caller
     winner = _bound(
         CallDocument(
@@ -317,6 +326,7 @@ def _overtake(
     marked = msgspec.structs.replace(offer.event, glare=True)
     notices = [
         msgspec.structs.replace(offer, event=marked),
+        _to(sender, lost, CallKind.CANCEL, bound, now),
         _taken(lost, sender, CallKind.ACCEPT, now),
     ]
     outcome = _changed(_with(document, lost), winner, notices)
@@ -372,7 +382,7 @@ def _ended(call: CallDocument, reason: CallKind, now: int) -> CallDocument:
 def _changed(document: PairDocument, call: CallDocument, notices: list[Notice]) -> Outcome:
     document = _with(document, call)
     outbox = (*document.outbox, *(n for n in notices if n not in document.outbox))
-    document = msgspec.structs.replace(document, outbox=outbox[-OUTBOX_NOTICES_MAX:])
+    document = msgspec.structs.replace(document, outbox=outbox)
     return Outcome(document, (call,), call.status())
 
 

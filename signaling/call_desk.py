@@ -69,13 +69,15 @@ class CallDesk:
         if frame.kind not in CLIENT_KINDS:
             raise refuse(ProblemType.INVALID, "kind: only the server says that")
         row = await self._member_call(sender, frame.call)
-        body = _answer_body(frame, decode_call(row).caller)
-        return await self._apply(
-            _pair(row.caller, row.callee),
-            lambda document: machine.event(
-                document, sender, frame.call, frame.kind, body, self._clock()
-            ),
-        )
+        known = decode_call(row)
+        body = _answer_body(frame, known.caller)
+
+        def step(document: PairDocument) -> Outcome:
+            if document.find(frame.call) is None:
+                return Outcome(None, (), known.status())
+            return machine.event(document, sender, frame.call, frame.kind, body, self._clock())
+
+        return await self._apply(_pair(row.caller, row.callee), step)
 
     async def record(self, caller: Address, call: UUID) -> resources.CallRecord:
         """Raises Refused (not-found) for calls of others as for unknown ones."""
@@ -129,9 +131,17 @@ class CallDesk:
     async def _apply(self, pair: Pair, step: Step) -> frames.CallStatus:
         for _ in range(COMMIT_ATTEMPTS_MAX):
             stored = await self._records.call_pair(pair)
-            outcome = step(machine.decode(stored.document))
+            document = machine.decode(stored.document)
+            if len(document.outbox) >= machine.OUTBOX_NOTICES_MAX:
+                await self._deliver(pair)
+                continue
+            outcome = step(document)
             if outcome.document is None:
-                return _answer(outcome)
+                answer = _answer(outcome)
+                if document.outbox:
+                    # A repeat, perhaps because its first answer was a failure to deliver.
+                    await self._deliver(pair)
+                return answer
             if await self._commit(pair, stored.version, outcome.document, outcome.changed):
                 await self._deliver(pair)
                 return _answer(outcome)
@@ -205,7 +215,10 @@ def _invited(
 ) -> Outcome:
     """A call that ended so long ago that only its record is left does not ring again."""
     if row is not None and document.find(wish.call) is None:
-        return Outcome(None, (), decode_call(row).status())
+        known = decode_call(row)
+        if known.caller != sender:
+            return Outcome(None, (), ProblemType.ID_REUSED.describe())
+        return Outcome(None, (), known.status())
     return machine.invite(document, sender, wish, now)
 
 

@@ -1,4 +1,5 @@
-"""The mailbox against every order of send, retry, acknowledge, disconnect and expiry, on both stores."""
+"""The mailbox against every order of send, retry, acknowledge, disconnect, expiry, and devices that leave
+and join, on both stores."""
 
 import asyncio
 import tempfile
@@ -19,7 +20,7 @@ from messaging.errors import Refused
 from messaging.mailbox import Mailbox
 from ringline.protocol import frames
 from ringline.protocol.codec import decode_entry
-from ringline.protocol.problems import ProblemType
+from ringline.protocol.problems import DeviceDifference, ProblemType
 from ringline.protocol.types import Address, ContentType, DeviceBody, ReceiptKind, Recipient
 
 ANNA, BERT = UUID(int=1), UUID(int=2)
@@ -27,6 +28,7 @@ SENDER = Address(ANNA, 1)
 OWN_OTHER = Address(ANNA, 2)
 RECIPIENTS = [Address(BERT, 1), Address(BERT, 2)]
 READERS = [OWN_OTHER, *RECIPIENTS]
+LEAVERS = [OWN_OTHER, RECIPIENTS[1]]
 RETENTION_S = 1_000
 WINDOW_ENTRIES = 4
 
@@ -58,15 +60,20 @@ class MailboxMachine(RuleBasedStateMachine):
         self.window: dict[Address, dict[int, frames.AnyEntry]] = {r: {} for r in READERS}
         self.delivered: set[tuple[UUID, Address]] = set()
         self.bodies: list[frames.Send] = []
+        self.lists: dict[Address, int] = {}
+        """The devices that are there, each with its registration id."""
+        self.owed: dict[Address, list[UUID]] = {reader: [] for reader in READERS}
+        """What was sent since the device joined."""
+        self.joined = 0
 
     def run(self, work: Any) -> Any:
         return self.loop.run_until_complete(work)
 
     @initialize()
     def begin(self) -> None:
-        for address in [SENDER, *READERS]:
-            queue = QueueDevice(address.device, address.device)
-            self.run(self.queues.open(address.account, queue, self.now))
+        self.run(self.queues.open(ANNA, QueueDevice(SENDER.device, 1), self.now))
+        for reader in READERS:
+            self._join(reader)
 
     @rule(size=st.integers(1, 300))
     def send(self, size: int) -> None:
@@ -76,6 +83,8 @@ class MailboxMachine(RuleBasedStateMachine):
         answer = self.run(self.mailbox.send(SENDER, frame))
         self.order.append(frame.id)
         self.bodies.append(frame)
+        for reader in self.lists:
+            self.owed[reader].append(frame.id)
         self.sent[frame.id] = answer.sent_at
 
     @rule(data=st.data(), later_ms=st.integers(0, 1_000))
@@ -99,6 +108,30 @@ class MailboxMachine(RuleBasedStateMachine):
             assert refused.problem.expected_sequence == len(self.order) + 1
         else:
             raise AssertionError("a gap in the sequence was taken")
+
+    @rule(reader=st.sampled_from(LEAVERS))
+    def revoke(self, reader: Address) -> None:
+        """The device goes with all that waited for it; what is sent by the old list is refused."""
+        if reader not in self.lists:
+            return
+        stale = self._frame(UUID(int=20_000 + self.now), len(self.order) + 1, b"x")
+        self.run(self.queues.close(reader))
+        del self.lists[reader]
+        self._forget(reader)
+        self._assert_differs(stale, DeviceDifference(reader.account, [], [reader.device], []))
+
+    @rule(reader=st.sampled_from(LEAVERS))
+    def join(self, reader: Address) -> None:
+        """A new device, or the same number with another registration."""
+        known = reader in self.lists
+        old = self._frame(UUID(int=30_000 + self.now), len(self.order) + 1, b"x")
+        self._join(reader)
+        self._forget(reader)
+        number = [reader.device]
+        difference = DeviceDifference(
+            reader.account, missing=[] if known else number, extra=[], stale=number if known else []
+        )
+        self._assert_differs(old, difference)
 
     @rule(reader=st.sampled_from(READERS))
     def receive(self, reader: Address) -> None:
@@ -141,10 +174,32 @@ class MailboxMachine(RuleBasedStateMachine):
     def sweep(self) -> None:
         self.run(self.queues.sweep(self.now, 1_000))
 
+    def _join(self, reader: Address) -> None:
+        self.joined += 1
+        self.lists[reader] = self.joined
+        queue = QueueDevice(reader.device, self.joined)
+        self.run(self.queues.open(reader.account, queue, self.now))
+
+    def _forget(self, reader: Address) -> None:
+        self.window[reader].clear()
+        self.shown[reader].clear()
+        self.owed[reader].clear()
+
+    def _assert_differs(self, frame: frames.Send, expected: DeviceDifference) -> None:
+        """Refused with the exact sets, and the sequence is still the next one."""
+        try:
+            self.run(self.mailbox.send(SENDER, frame))
+        except Refused as refused:
+            assert refused.problem.devices == [expected]
+        else:
+            raise AssertionError("an old list of devices was taken")
+        assert self.run(self.queues.next_sequence(SENDER, BERT)) == len(self.order) + 1
+
     @invariant()
     def order_is_kept(self) -> None:
-        for shown in self.shown.values():
+        for reader, shown in self.shown.items():
             assert shown == sorted(shown, key=lambda id_: id_.int), "the sender's order"
+            assert set(shown) <= set(self.owed[reader]), "nothing from before it joined"
 
     def teardown(self) -> None:
         try:
@@ -158,13 +213,12 @@ class MailboxMachine(RuleBasedStateMachine):
     def _drain(self) -> None:
         """Every device comes back: nothing that was `sent` is missing unless its time was over."""
         alive = {i for i in self.order if self.sent[i] + RETENTION_S * 1000 > self.now}
-        for reader in READERS:
+        for reader in self.lists:
             self.window[reader].clear()
             for _ in range(len(self.order) * 2 + 8):
                 self.receive(reader)
                 self.acknowledge(reader, WINDOW_ENTRIES)
-            assert alive <= set(self.shown[reader])
-            assert set(self.shown[reader]) <= set(self.order)
+            assert alive & set(self.owed[reader]) <= set(self.shown[reader])
             head = self.run(self.queues.head(reader))
             assert head is not None
             self.run(self.queues.sweep(self.now, 100_000))
@@ -184,18 +238,16 @@ class MailboxMachine(RuleBasedStateMachine):
         assert {(i, by) for i, by in self.delivered if i in recent} <= told
 
     def _frame(self, id_: UUID, sequence: int, body: bytes) -> frames.Send:
-        def bodies(addresses: list[Address]) -> list[DeviceBody]:
-            return [DeviceBody(a.device, a.device, body) for a in addresses]
-
+        listed: dict[UUID, list[DeviceBody]] = {}
+        for reader, registration_id in self.lists.items():
+            entry = DeviceBody(reader.device, registration_id, body)
+            listed.setdefault(reader.account, []).append(entry)
         return frames.Send(
             id=id_,
             conversation=BERT,
             sequence=sequence,
             content_type=ContentType.UNSEALED,
-            recipients=[
-                Recipient(BERT, bodies(RECIPIENTS)),
-                Recipient(ANNA, bodies([OWN_OTHER])),
-            ],
+            recipients=[Recipient(account, bodies) for account, bodies in listed.items()],
         )
 
 

@@ -18,6 +18,7 @@ from ringline.protocol import frames
 from ringline.protocol.codec import decode_entry
 from ringline.protocol.problems import ProblemType
 from ringline.protocol.types import Address, CallKind, CallState, ContactState
+from signaling import call as machine
 from signaling.call_desk import CallDesk
 
 ANNA, BERT, CARL = UUID(int=1), UUID(int=2), UUID(int=3)
@@ -262,3 +263,63 @@ async def test_late_invite_that_ended_long_ago_does_not_ring(office: Office) -> 
     await office.desk.expire_due()
     status = await office.desk.event(A1, invite(UUID(int=1000)))
     assert status.state is CallState.ENDED
+
+
+async def test_repeat_after_a_failure_rings_at_once(office: Office) -> None:
+    office.queues.crash = True
+    with pytest.raises(Unavailable):
+        await office.desk.event(A1, invite(LOW))
+    office.queues.crash = False
+    assert (await office.desk.event(A1, invite(LOW))).state is CallState.RINGING
+    assert await office.kinds(B[0]) == [CallKind.INVITE]
+
+
+async def test_nothing_is_decided_while_too_much_waits_to_be_told(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(machine, "OUTBOX_NOTICES_MAX", 4)
+    office.queues.crash = True
+    for _ in range(2):
+        with pytest.raises(Unavailable):
+            await office.desk.event(A1, invite(LOW))
+    with pytest.raises(Unavailable):
+        await office.desk.event(B[0], accept(LOW))
+    assert (await office.desk.record(A1, LOW)).state is CallState.RINGING
+    office.queues.crash = False
+    assert (await office.desk.event(B[0], accept(LOW))).state is CallState.ACCEPTED
+    assert await office.kinds(B[1]) == [CallKind.INVITE, CallKind.TAKEN_ELSEWHERE]
+
+
+async def test_events_of_calls_that_ended_long_ago(office: Office) -> None:
+    for number in range(12):
+        await office.desk.event(A1, invite(UUID(int=1000 + number)))
+    first = UUID(int=1000)
+    late = await office.desk.event(B[0], accept(first))
+    assert (late.state, late.reason) == (CallState.ENDED, CallKind.CANCEL)
+    assert await refusal(office, A2, invite(first)) is ProblemType.ID_REUSED
+
+
+async def test_blocked_by_too_many_deciding_at_once(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def moved_on(*_: object) -> bool:
+        return False
+
+    monkeypatch.setattr(office.records, "commit_call", moved_on)
+    with pytest.raises(Unavailable):
+        await office.desk.event(A1, invite(LOW))
+
+
+async def test_k5_glare_in_any_order_gives_one_call(office: Office) -> None:
+    for number in range(0, 40, 2):
+        calls = [UUID(int=5_000 + number), UUID(int=5_001 + number)]
+        left, right = calls if number % 4 else reversed(calls)
+        await asyncio.gather(
+            office.desk.event(A1, invite(left)),
+            office.desk.event(B[0], invite(right, to=ANNA, devices=2)),
+        )
+        won, lost = [await office.desk.record(A1, call) for call in calls]
+        assert (won.state, lost.state) == (CallState.ACCEPTED, CallState.ENDED)
+        assert {won.caller, Address(won.callee, won.accepted_by or 0)} == {A1, B[0]}
+        await office.desk.event(A1, frames.Call(call=calls[0], kind=CallKind.HANG_UP))
+        office.now += 10_000
