@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from backplane.errors import Overloaded, StorageFull, Unavailable
+from backplane.storage import connection_sqlite
 from backplane.storage.connection_sqlite import log_path, writing_connection
 from backplane.storage.queue_transaction_sqlite import QueueTransaction
 from backplane.storage.schema_queues_sqlite import migrate_queues
@@ -188,8 +189,10 @@ def read_without_pause(path: Path, stop: threading.Event) -> None:
 
 @pytest.mark.parametrize("log_bytes_max", [BOUNDED.log_bytes_max, 10**9])
 async def test_the_log_is_bounded_under_readers_without_a_pause(
-    path: Path, log_bytes_max: int
+    path: Path, log_bytes_max: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # Patience beyond the readers' turns, also where they wait for a busy processor.
+    monkeypatch.setattr(connection_sqlite, "TRUNCATE_TIMEOUT_MS", 5_000)
     settings = msgspec.structs.replace(BOUNDED, log_bytes_max=log_bytes_max)
     stop = threading.Event()
     reading = asyncio.create_task(asyncio.to_thread(read_without_pause, path, stop))
