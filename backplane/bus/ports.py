@@ -9,7 +9,14 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from ringline.protocol.types import AccountId, Address, ConversationId, PresenceState, TypingState
+from ringline.protocol.types import (
+    AccountId,
+    Address,
+    CallId,
+    ConversationId,
+    PresenceState,
+    TypingState,
+)
 
 
 class BusMessage(Struct, frozen=True, tag_field="type", kw_only=True):
@@ -54,7 +61,22 @@ class TypingRelayed(BusMessage, tag="typing", frozen=True, kw_only=True):
     state: TypingState
 
 
-AnyBusMessage = Wake | Displaced | Revoked | PresenceChanged | TypingRelayed
+class MemberRemoved(BusMessage, tag="member-removed", frozen=True, kw_only=True):
+    """An account may be in this group call no more. To every node."""
+
+    call: CallId
+    account: AccountId
+
+
+class GroupCallEnded(BusMessage, tag="group-call-ended", frozen=True, kw_only=True):
+    """To every node."""
+
+    call: CallId
+
+
+AnyBusMessage = (
+    Wake | Displaced | Revoked | PresenceChanged | TypingRelayed | MemberRemoved | GroupCallEnded
+)
 
 
 class Bus(Protocol):

@@ -149,6 +149,44 @@ class NodeRegistry(Protocol):
     async def nodes(self, role: str) -> list[Node]: ...
 
 
+class PlacementRegistry(Protocol):
+    """Which node a group call is on. A lease: the node renews it while the call is there."""
+
+    async def place(self, call: UUID, node: str, lifetime_ms: int) -> str:
+        """The node that has the call; `node` if none had."""
+
+    async def hold(self, calls: Sequence[UUID], node: str, lifetime_ms: int) -> list[bool]:
+        """The node says that these are there: extended, or (after a flush) put back; False: another
+        node's."""
+
+    async def release(self, call: UUID, node: str) -> None:
+        """Unless it is another node's."""
+
+
+class RelayDeadlineRegistry(Protocol):
+    """Until when relay allocations of a call may be refreshed, where that is not the credential's
+    own time. Forgotten (flush): the credential's time counts."""
+
+    async def put(self, call: UUID, until: int, lifetime_ms: int) -> None:
+        """UTC milliseconds."""
+
+    async def put_new(self, call: UUID, until: int, lifetime_ms: int) -> None:
+        """Unless there is one."""
+
+    async def get(self, call: UUID) -> int | None: ...
+
+    async def lift(self, call: UUID) -> None: ...
+
+
+class RemovalRegistry(Protocol):
+    """Accounts that were removed from group calls: their tickets from before are void."""
+
+    async def put(self, call: UUID, account: UUID, at: int, lifetime_ms: int) -> None: ...
+
+    async def get(self, call: UUID, account: UUID) -> int | None:
+        """UTC milliseconds of the last removal."""
+
+
 class Registry(Protocol):
     presence: PresenceRegistry
     tokens: TokenRegistry
@@ -156,6 +194,9 @@ class Registry(Protocol):
     links: LinkRegistry
     limits: LimitRegistry
     nodes: NodeRegistry
+    placements: PlacementRegistry
+    relay_deadlines: RelayDeadlineRegistry
+    removals: RemovalRegistry
 
     async def probe(self) -> None:
         """One round trip."""

@@ -28,6 +28,14 @@ class CloseCode(enum.IntEnum):
     SLOW_CONSUMER = 4007
     """The device did not read in time; its queue is kept. Reconnect."""
     HEARTBEAT_TIMEOUT = 4008
+    TICKET_REFUSED = 4010
+    """Group calls: the ticket or the resume secret is not valid (any more): get another ticket."""
+    REMOVED = 4011
+    """Group calls, for good: somebody with the right to do so removed this account."""
+    CALL_ENDED = 4012
+    """Group calls, for good: the call is over."""
+    MEDIA_LOST = 4013
+    """Group calls: the media connection failed or fell silent: join again."""
     RATE_LIMITED = 4029
     """Too many frames: reconnect with back-off."""
 
@@ -37,4 +45,12 @@ class CloseCode(enum.IntEnum):
         return self in _FINAL
 
 
-_FINAL = frozenset({CloseCode.DEVICE_REVOKED, CloseCode.ACCOUNT_REPLACED, CloseCode.REPLACED})
+_FINAL = frozenset(
+    {
+        CloseCode.DEVICE_REVOKED,
+        CloseCode.ACCOUNT_REPLACED,
+        CloseCode.REPLACED,
+        CloseCode.REMOVED,
+        CloseCode.CALL_ENDED,
+    }
+)

@@ -40,3 +40,18 @@ LINK_CODE_LIFETIME_S: Final = 60
 RING_TIMEOUT_S: Final = 45
 RING_LIFETIME_S_MAX: Final = 120
 PRESENCE_LEASE_S: Final = 5 * 60
+
+GROUP_CALL_MEMBERS_MAX: Final = 1024
+GROUP_CALL_PARTICIPANTS_MAX: Final = 64
+"""In one call on one node."""
+GROUP_CALL_MEDIA_SECTIONS_MAX: Final = 256
+GROUP_CALL_SDP_CHARACTERS_MAX: Final = 512 * 1024
+DISPLAY_NAME_CHARACTERS_MAX: Final = 64
+JOIN_TICKET_LIFETIME_S: Final = 30
+GROUP_CALL_LIFETIME_S_MAX: Final = 12 * 3600
+MEDIA_CONSENT_S: Final = 30
+"""A participant whose last valid check is older is gone (RFC 7675 §5.1)."""
+RELAY_ALLOCATE_S: Final = 10 * 60
+"""A relay credential makes allocations for this long after its issue."""
+RELAY_REFRESH_S_MAX: Final = 12 * 3600
+"""And refreshes them until the call ends, at most for this long."""

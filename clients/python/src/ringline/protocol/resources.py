@@ -168,3 +168,44 @@ class CallRecord(Resource, frozen=True, kw_only=True):
     created_at: Milliseconds
     accepted_at: Milliseconds | None
     ended_at: Milliseconds | None
+
+
+class RelayCredentials(Resource, frozen=True, kw_only=True):
+    """For the relays (TURN, RFC 8656 §5; long-term credentials, RFC 8489 §9.2), for this call alone."""
+
+    uris: list[str]
+    """RFC 7065: `turn:host:port?transport=udp`. Empty: this installation has no relay now."""
+    username: str
+    """`allocate_until:refresh_until:account:call`, times in UTC seconds."""
+    password: str
+    allocate_until: Milliseconds
+    refresh_until: Milliseconds
+
+
+class NewGroupCall(Request, frozen=True, kw_only=True):
+    call: CallId
+    members: Annotated[list[AccountId], Meta(max_length=limits.GROUP_CALL_MEMBERS_MAX)] = []
+    """Who may join without the link, beside oneself."""
+
+
+class GroupCall(Resource, frozen=True, kw_only=True):
+    call: CallId
+    creator: AccountId
+    members: list[AccountId]
+    link_token: Token
+    """Whoever is logged in and knows it may join: `{server}/join/{call}#{link_token}`."""
+    created_at: Milliseconds
+    ended_at: Milliseconds | None
+
+
+class NewJoinTicket(Request, frozen=True, kw_only=True):
+    link_token: Token | None = None
+    """Needed by who is not a member."""
+
+
+class JoinTicket(Resource, frozen=True, kw_only=True):
+    ticket: str
+    node: str
+    path: str
+    """Where to open the WebSocket, on this same server: `/v1/sfu/{node}`."""
+    expires_at: Milliseconds
