@@ -19,6 +19,7 @@ from ringline.protocol.codec import decode_body, encode_body
 from ringline.protocol.problems import ProblemType
 from ringline.protocol.types import Address
 from signaling.client_address import budget_key
+from signaling.net import page
 from signaling.net.http_server import HEADERS, peer_of, problem_response
 from signaling.net.socket import SocketDoor
 from signaling.openapi import openapi_document
@@ -43,6 +44,7 @@ class RestDoor:
         self._socket = socket
         self._table = RouteTable()
         self._openapi = encode_body(openapi_document())
+        self._page = page.Page()
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """The one handler of the server."""
@@ -84,7 +86,12 @@ class RestDoor:
             return path, self._socket.open(request) if path == SOCKET_PATH else self._describe(
                 request
             )
-        found = WrongMethod(("GET",)) if path in GET_ONLY else self._table.match(method, path)
+        label = self._page.label(path)
+        if label is not None and method in page.METHODS:
+            return label, self._show(request)
+        found = self._table.match(method, path)
+        if label is not None or path in GET_ONLY:
+            found = WrongMethod(("GET",) if label is None else page.METHODS)
         if isinstance(found, Match):
             return found.route.path, self._serve(request, found.route, found.parameters)
         return "-", self._refuse(request, found)
@@ -92,6 +99,10 @@ class RestDoor:
     async def _describe(self, request: web.BaseRequest) -> web.Response:
         self._charge(request)
         return _json(200, self._openapi)
+
+    async def _show(self, request: web.BaseRequest) -> web.Response:
+        self._charge(request)
+        return self._page.answer(request)
 
     async def _refuse(self, request: web.BaseRequest, found: WrongMethod | NoRoute) -> web.Response:
         self._charge(request)

@@ -36,7 +36,8 @@ async def raw(node: Node, data: bytes) -> bytes:
 @pytest.mark.parametrize(
     ("method", "path", "status", "slug"),
     [
-        ("GET", "/", 404, "not-found"),
+        ("GET", "/index.html", 404, "not-found"),
+        ("POST", "/", 405, "method-not-allowed"),
         ("GET", "/v1", 404, "not-found"),
         ("GET", "/v1/nothing", 404, "not-found"),
         ("GET", "/v1/contacts/%00", 404, "not-found"),
