@@ -29,7 +29,17 @@ DISTRIBUTIONS = ("./clients/python[all]", ".[demo,test,dev]")
 POLICY = Path("/usr/sbin/policy-rc.d")
 NEEDED = {"redis-server": "redis-server"}
 """Program: the Debian package that has it."""
-NEEDED_BY_TESTS = {"strace": "strace", "ip": "iproute2"}
+NEEDED_BY_TESTS = {
+    "strace": "strace",
+    "ip": "iproute2",
+    "nsenter": "util-linux",
+    "turnserver": "coturn",
+    "turnutils_uclient": "coturn",
+    "chromium": "chromium",
+    "/usr/share/fonts/truetype/liberation": "fonts-liberation",
+}
+"""Also by path, where a package has no program. coturn: another relay's clients on ours, and a relay to
+measure beside it. chromium and a font for it: the web page."""
 APT_DEADLINE_S = 600
 PIP_DEADLINE_S = 1800
 
@@ -113,7 +123,7 @@ def pip(*arguments: str) -> None:
 
 def set_up_programs(programs: dict[str, str]) -> None:
     """Raises nothing: what cannot be installed is named, with the line that would do it."""
-    missing = [package for program, package in programs.items() if not which(program)]
+    missing = list(dict.fromkeys(p for name, p in programs.items() if not present(name)))
     if not missing:
         return
     if install_packages(missing):
@@ -122,6 +132,10 @@ def set_up_programs(programs: dict[str, str]) -> None:
     say(f"    sudo apt-get install {' '.join(missing)}")
     if "redis-server" in missing:
         say("going on without Redis: `ringlined up` then runs everything in one process.")
+
+
+def present(name: str) -> bool:
+    return Path(name).exists() if name.startswith("/") else which(name) is not None
 
 
 def which(program: str) -> str | None:

@@ -88,6 +88,34 @@ def test_what_cannot_be_installed_is_named_with_the_line_that_would(
     assert "going on without Redis" in said
 
 
+def test_what_the_tests_need_is_installed_once_each(
+    setup: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A package of several programs is named once; a package of files is looked for by a path."""
+    asked: list[str] = []
+    monkeypatch.setattr(setup, "which", lambda _: None)
+    monkeypatch.setattr(setup, "install_packages", lambda packages: not asked.extend(packages))
+    there = tmp_path / "a font"
+    there.mkdir()
+    setup.set_up_programs({**setup.NEEDED_BY_TESTS, str(there): "a-font-that-is-there"})
+    assert sorted(asked) == sorted(set(asked))
+    assert {"coturn", "chromium", "iproute2", "strace", "util-linux"} <= set(asked)
+    assert "a-font-that-is-there" not in asked
+
+
+def test_a_program_and_a_path_are_found(setup: ModuleType, tmp_path: Path) -> None:
+    assert setup.present("sh")
+    assert setup.present(str(tmp_path))
+    assert not setup.present("no-such-program")
+    assert not setup.present(str(tmp_path / "no such file"))
+
+
+def test_in_continuous_integration_everything_the_tests_need_is_there(setup: ModuleType) -> None:
+    """Nothing may be skipped for want of a program."""
+    if os.environ.get("CI"):
+        assert [name for name in setup.NEEDED_BY_TESTS if not setup.present(name)] == []
+
+
 def test_a_failing_archive_does_not_stop_the_set_up(
     setup: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
