@@ -13,6 +13,7 @@ import pytest
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 CONSTRAINTS: Final = ROOT / "constraints.txt"
+PAGE: Final = "signaling/page"
 INSTALL_DEADLINE_S: Final = 400
 DEMO_DEADLINE_S: Final = 120
 
@@ -34,13 +35,14 @@ def run(command: list[str], cwd: Path, deadline_s: float) -> str:
 
 
 def copy_of_sources(target: Path) -> Path:
-    """What git keeps: building leaves its droppings there, not here."""
+    """What git keeps, and the built page: building leaves its droppings there, not here."""
     command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
     for name in run(command, ROOT, 60).splitlines():
         source = ROOT / name
         if source.is_file():
             (target / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, target / name)
+    shutil.copytree(ROOT / PAGE, target / PAGE)
     return target
 
 
@@ -84,7 +86,8 @@ def test_the_demo_runs_from_wheels_in_a_clean_environment(tmp_path: Path) -> Non
 def assert_contents(wheels: dict[str, Path]) -> None:
     """Package data is in, and nothing that is not ours to install."""
     server, client = names(wheels["ringline_server"]), names(wheels["ringline"])
-    for ending in (".lua", ".sql", "migrations/env.py", "/licenses/LICENSE"):
+    page = (f"{PAGE}/index.html", f"{PAGE}/favicon.svg", ".js", ".css")
+    for ending in (".lua", ".sql", "migrations/env.py", "/licenses/LICENSE", *page):
         assert any(name.endswith(ending) for name in server), ending
     assert {name.split("/")[0] for name in server if ".dist-info" not in name} == {
         "ringlined",
