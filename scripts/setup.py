@@ -35,6 +35,8 @@ NEEDED_BY_TESTS = {
     "nsenter": "util-linux",
     "turnserver": "coturn",
     "turnutils_uclient": "coturn",
+    "node": "nodejs",
+    "npm": "npm",
     "chromium": "chromium",
     "/usr/share/fonts/truetype/liberation": "fonts-liberation",
 }
@@ -58,7 +60,7 @@ def main(arguments: Sequence[str]) -> int:
         return 1
     for_tests = options.for_tests or bool(os.environ.get("CI"))
     set_up_programs({**NEEDED, **NEEDED_BY_TESTS} if for_tests else NEEDED)
-    return 0
+    return set_up_page()
 
 
 def set_up_environment() -> None:
@@ -132,6 +134,12 @@ def set_up_programs(programs: dict[str, str]) -> None:
     say(f"    sudo apt-get install {' '.join(missing)}")
     if "redis-server" in missing:
         say("going on without Redis: `ringlined up` then runs everything in one process.")
+
+
+def set_up_page() -> int:
+    """The exit status of building the web page."""
+    command = [sys.executable, str(ROOT / "scripts" / "web.py")]
+    return run(command, APT_DEADLINE_S + PIP_DEADLINE_S, check=False, show=True).returncode
 
 
 def present(name: str) -> bool:
