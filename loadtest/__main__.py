@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 from rich.console import Console
 
-from loadtest import call_setup, connections, messages
+from loadtest import call_setup, connections, messages, relay
 from loadtest.budget import judge, read_bars
 from loadtest.figures import Figure
 from loadtest.generator import raise_file_limit
@@ -38,6 +38,9 @@ SCENARIOS: Final = {
     "connections": Entry(connections.run, 20, "2,000 idle connections"),
     "call-setup": Entry(
         call_setup.run, 30, "from placing a call to the first decoded frame", tls=False
+    ),
+    "relay": Entry(
+        relay.run, 30, "packets and allocations of the relay", peers=("coturn",), tls=False
     ),
 }
 
@@ -70,13 +73,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options.error(f"{chosen.scenario} is measured without TLS")
     if chosen.seconds is not None and chosen.seconds <= 0:
         options.error("--seconds must be above 0")
-    return _measure(chosen.scenario, chosen.seconds or entry.seconds, chosen.tls, chosen.json)
-
-
-def _measure(scenario: str, seconds: float, tls: bool, json_file: Path | None) -> int:
-    raise_file_limit()
     progress = Console(stderr=True)
-    options = Options(seconds, tls, lambda text: progress.print(f"[dim]{scenario}: {text}[/]"))
+    wanted = Options(
+        chosen.seconds or entry.seconds,
+        chosen.tls,
+        lambda text: progress.print(f"[dim]{chosen.scenario}: {text}[/]"),
+        chosen.against,
+    )
+    return _measure(chosen.scenario, wanted, chosen.json)
+
+
+def _measure(scenario: str, options: Options, json_file: Path | None) -> int:
+    raise_file_limit()
     figures = asyncio.run(_run(scenario, options))
     report = Report(
         scenario=scenario,

@@ -18,11 +18,15 @@ from loadtest.stack import Stack
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """`seconds`: how long is measured, all windows together. `tell` is progress for a person."""
+    """`seconds`: how long is measured, all windows together. `tell` is progress for a person.
+
+    `against`: the peer to measure beside, if any.
+    """
 
     seconds: float
     tls: bool
     tell: Callable[[str], None]
+    against: str | None = None
 
     @property
     def tls_text(self) -> str:

@@ -70,6 +70,8 @@ def test_seconds_and_tls_reach_the_scenario(capsys: pytest.CaptureFixture[str]) 
         ["fake", "--plane", "rusty"],
         ["fake", "--seconds", "0"],
         ["call-setup", "--tls"],
+        ["relay", "--against", "nobody"],
+        ["relay", "--tls"],
     ],
 )
 def test_what_makes_no_sense_is_refused(
@@ -85,5 +87,5 @@ def test_the_scenarios_of_the_house_are_offered(capsys: pytest.CaptureFixture[st
     with pytest.raises(SystemExit):
         command.main(["--help"])
     text = capsys.readouterr().out
-    for name in ("messages", "connections", "call-setup"):
+    for name in ("messages", "connections", "call-setup", "relay"):
         assert name in text
