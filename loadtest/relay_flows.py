@@ -14,7 +14,8 @@ from typing import Final, Self
 from loadtest import turn_wire
 from loadtest.turn_wire import Host, Reply, Signer
 
-CLIENT_ADDRESS: Final = "127.0.0.1"
+CLIENT_ADDRESSES: Final = tuple(f"127.0.1.{last}" for last in range(1, 255))
+"""One for each round of allocations: a relay may remember a 5-tuple for a while after its end."""
 PEER_ADDRESS: Final = "127.0.0.2"
 """Not the relay's own address: of that it reaches relayed ports only."""
 CHANNEL: Final = 0x4000
@@ -58,13 +59,16 @@ class Flows:
     server: Host
     signer: Signer
     flows: list[Flow] = field(default_factory=list)
+    rounds: int = 0
 
     def allocate(self, count: int, at_a_time: int) -> float:
         """That many more: how many a second, from the first request to the success.
 
         Raise Refused, TimeoutError.
         """
-        made = [Flow(_connected(CLIENT_ADDRESS, self.server)) for _ in range(count)]
+        address = CLIENT_ADDRESSES[self.rounds % len(CLIENT_ADDRESSES)]
+        self.rounds += 1
+        made = [Flow(_connected(address, self.server)) for _ in range(count)]
         self.flows += made
         began = time.monotonic()
         self._ask(made, at_a_time, lambda _: turn_wire.first_allocate(), self._allocated)

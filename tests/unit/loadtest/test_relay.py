@@ -105,7 +105,7 @@ def side(name: str, cpu_s: float) -> Side:
 def test_the_figures_are_per_packet_and_beside_the_peers() -> None:
     made = {each.name: each for each in figures(side("ours", 0.01), side("coturn", 0.02))}
     cost = made["CPU per relayed packet, saturated"]
-    assert (cost.ours, cost.peer, cost.ratio) == (pytest.approx(20), pytest.approx(40), 0.5)
+    assert [cost.ours, cost.peer, cost.ratio] == pytest.approx([20, 40, 0.5])
     assert made["CPU per relayed packet, saturated (lowest window)"].ours == pytest.approx(10)
     assert made["packets relayed per second, saturated"].ours == 500
     assert made["packets lost, saturated, all windows"].ours == 3
