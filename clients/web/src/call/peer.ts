@@ -80,7 +80,10 @@ export class Peer {
   /** Make an offer now, or after the one that waits for its answer. */
   negotiate(): void {
     this.again = true;
-    if (!this.negotiating) void this.work();
+    if (this.negotiating) return;
+    this.negotiating = true;
+    // Whatever is asked for in the same breath goes into one offer.
+    setTimeout(() => void this.work(), 0);
   }
 
   close(): void {
@@ -89,7 +92,6 @@ export class Peer {
   }
 
   private async work(): Promise<void> {
-    this.negotiating = true;
     try {
       while (this.again && !this.over) {
         this.again = false;

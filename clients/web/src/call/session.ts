@@ -23,6 +23,8 @@ import { Disconnected, Refused, type SfuSocket } from "./socket.ts";
 const MEDIA_MS = 15_000;
 /** A connection that held this long starts the pauses afresh. */
 const STEADY_MS = 10_000;
+/** After so many attempts to resume one joins anew. */
+const RESUMES_MAX = 3;
 
 export type Phase = "joining" | "connecting" | "connected" | "reconnecting" | "ended";
 
@@ -50,8 +52,10 @@ interface Publication {
 }
 
 interface Stay {
-  path: string;
-  secret: string;
+  readonly path: string;
+  readonly secret: string;
+  /** Attempts to take it up again that came to nothing. */
+  failures: number;
 }
 
 export class Session {
@@ -112,23 +116,35 @@ export class Session {
 
   /** One connection, until it ends: null to come back, or why that cannot help. */
   private async attempt(): Promise<string | null> {
+    const stay = this.stay;
     try {
-      const code = await this.connect();
-      if (code === CloseCode.TICKET_REFUSED || code === CloseCode.MEDIA_LOST) this.forget();
-      if (code === 1000 && this.stay !== null && !this.left) this.forget();
-      return FINAL_CLOSE_CODES.includes(code) ? closeSentence(code) : null;
+      return this.judge(await this.connect());
     } catch (error) {
+      // A node that is gone refuses nothing: its stays are given up after a few attempts.
+      if (stay !== null && this.stay === stay && ++stay.failures >= RESUMES_MAX) this.forget();
       if (error instanceof ApiError) return error.passing ? null : error.message;
-      if (error instanceof Refused) {
-        const passing = error.problem.status >= 500 || error.problem.status === 429;
-        if (this.stay === null && !passing) return error.message;
-        this.forget();
-      }
-      return null;
+      if (error instanceof Refused) return this.refused(error, stay !== null);
+      if (this.socket === null) return null;
+      this.socket.close();
+      return this.judge(await this.socket.closed);
     } finally {
       this.socket?.close();
       this.socket = null;
     }
+  }
+
+  /** What the code of a closed connection means. */
+  private judge(code: number): string | null {
+    const again: number[] = [1000, CloseCode.TICKET_REFUSED, CloseCode.MEDIA_LOST];
+    if (again.includes(code)) this.forget();
+    return FINAL_CLOSE_CODES.includes(code) ? closeSentence(code) : null;
+  }
+
+  private refused({ problem, message }: Refused, resuming: boolean): string | null {
+    const passing = problem.status >= 500 || problem.status === 429;
+    if (!resuming && !passing) return message;
+    this.forget();
+    return null;
   }
 
   /** The close code. Raise ApiError, Refused or Disconnected. */
@@ -165,7 +181,7 @@ export class Session {
   private async hold(path: string, state: Joined): Promise<number> {
     const socket = this.socket;
     if (socket === null) return 1006;
-    this.stay = { path, secret: state.resume_secret };
+    this.stay = { path, secret: state.resume_secret, failures: 0 };
     socket.onevent = (frame) => this.receive(frame);
     socket.keepAlive(state.heartbeat_s);
     this.tell(this.roster.replace(state.participant, state.participants));

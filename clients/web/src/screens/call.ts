@@ -11,7 +11,7 @@ import { Watch } from "./watch.ts";
 const WORDS: Record<Phase, string> = {
   joining: "Joining…",
   connecting: "Connecting…",
-  connected: "Connected, encrypted",
+  connected: "Connected",
   reconnecting: "Connection lost. Reconnecting…",
   ended: "Ended",
 };
@@ -92,6 +92,7 @@ export class CallScreen {
     this.camera.stop();
     this.microphone.stop();
     this.tiles.clear();
+    toast("");
     this.events.ended(why);
   }
 

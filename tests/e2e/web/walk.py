@@ -1,0 +1,36 @@
+"""The page's ways, as a person with a mouse goes them."""
+
+from tests.e2e.web.browser import Visit
+from tests.e2e.web.stand_in import CODE, StandIn
+
+NUMBER = "+15550100"
+
+
+async def sign_in(visit: Visit, url: str) -> None:
+    page = visit.page
+    await page.goto(url)
+    await page.fill("#number", NUMBER)
+    await page.click("#send-code")
+    await page.fill("#code", CODE)
+    await page.click("#register")
+
+
+async def reach_lobby(visit: Visit, server: StandIn, name: str = "Ann Example") -> None:
+    await sign_in(visit, server.url)
+    await visit.page.click("#start-call")
+    await visit.page.fill("#name", name)
+
+
+async def reach_call(visit: Visit, server: StandIn, name: str = "Ann Example") -> None:
+    await reach_lobby(visit, server, name)
+    await visit.until("document.querySelector('#preview').videoWidth > 0")
+    await visit.page.click("#join")
+    await phase(visit, "connected")
+
+
+async def phase(visit: Visit, name: str) -> None:
+    await visit.page.wait_for_selector(f'#screen-call[data-phase="{name}"]')
+
+
+async def screen(visit: Visit, name: str) -> None:
+    await visit.page.wait_for_selector(f'body[data-screen="{name}"]')
