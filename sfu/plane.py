@@ -6,7 +6,7 @@ per packet from outside but `received`, and nothing here knows of participants, 
 Peers, producers and consumers are small integers of the caller's choosing, unique on this node.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -96,6 +96,10 @@ class Plane(Protocol):
 
     def producer_sequence(self, consumer: int, sequence: int) -> int | None:
         """What a sequence number that a subscriber saw is in the producer's stream (for NACK)."""
+
+    def resend(self, consumer: int, sequences: Sequence[int]) -> list[int]:
+        """Send a subscriber again what it says it lost (its own numbers, RFC 4585 §6.2.1), as far as
+        it is kept. Gives back the producer's numbers of what never came here: ask the publisher."""
 
     def consumer_timestamp(self, consumer: int, timestamp: int) -> int | None:
         """A producer's RTP timestamp as the subscriber sees it (for sender reports)."""
