@@ -9,7 +9,8 @@ from typing import Final
 
 ROOT: Final = Path(__file__).resolve().parents[3]
 PLACES: Final = (
-    "ringlined", "signaling", "messaging", "backplane", "clients/python/src", "loadtest", "scripts",
+    "ringlined", "signaling", "messaging", "sfu", "turn", "backplane",
+    "clients/python/src", "loadtest", "scripts",
 )  # fmt: skip
 FILE_LINES_MAX: Final = 800
 FILE_LINES_MEDIAN_MAX: Final = 200

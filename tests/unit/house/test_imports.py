@@ -16,8 +16,10 @@ from importlinter.contracts.forbidden import ForbiddenContract
 from importlinter.contracts.layers import LayersContract
 
 ROOT: Final = Path(__file__).resolve().parents[3]
-ROOT_PACKAGES: Final = ("ringlined", "signaling", "messaging", "backplane", "ringline", "loadtest")
-SERVERS: Final = ("ringlined", "signaling", "messaging", "backplane")
+ROOT_PACKAGES: Final = (
+    "ringlined", "signaling", "messaging", "sfu", "turn", "backplane", "ringline", "loadtest",
+)  # fmt: skip
+SERVERS: Final = ("ringlined", "signaling", "messaging", "sfu", "turn", "backplane")
 CONTRACT_TYPES: Final[dict[str, Any]] = {"layers": LayersContract, "forbidden": ForbiddenContract}
 
 PLANTED: Final = {
@@ -27,6 +29,8 @@ PLANTED: Final = {
     "stores": ("signaling.settings", "redis"),
     "device-store": ("ringline.protocol.frames", "sqlalchemy"),
     "media": ("signaling.settings", "aiortc"),
+    "sfu-sealed": ("sfu.settings", "av"),
+    "relay-apart": ("turn.settings", "messaging"),
     "door": ("signaling.settings", "typer"),
     "protocol": ("ringline.protocol.frames", "aiohttp"),
 }
