@@ -11,7 +11,9 @@ from typing import Any, Final
 import structlog
 from aiohttp import web
 
+from backplane.telemetry.admin_aiohttp import AdminDoor
 from backplane.telemetry.health_asyncio import Health
+from backplane.telemetry.listener_aiohttp import Listener
 from backplane.telemetry.metrics import Metrics
 from messaging.app import Messaging
 from ringline.protocol.types import Address
@@ -23,10 +25,8 @@ from signaling.delivery import Delivery
 from signaling.leases import Leases
 from signaling.live import Live, TypingRelay
 from signaling.login import Login
-from signaling.net.admin import AdminDoor
 from signaling.net.chores import Chores
 from signaling.net.http_server import HttpServer
-from signaling.net.listeners import Listener
 from signaling.net.loops import Trigger, repeat
 from signaling.net.rest import RestDoor
 from signaling.net.socket import SocketDoor

@@ -4,6 +4,7 @@ A label's values come from our own enumerations; should a caller let something o
 cap below keeps the number of series bounded: what comes after it is counted as `other`.
 """
 
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final, Generic, TypeVar
 
 from prometheus_client import (
@@ -15,7 +16,10 @@ from prometheus_client import (
     ProcessCollector,
     generate_latest,
 )
+from prometheus_client.core import CounterMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
 
 LABEL_SETS_MAX: Final = 128
 OTHER: Final = "other"
@@ -107,6 +111,17 @@ class Metrics:
         self.bus_dropped = self._counter("bus_dropped", "Bus messages dropped", "reason")
         self.bus_gaps = self._total("bus_gaps", "Times bus messages may have been missed")
 
+    def watch(
+        self, name: str, text: str, label: str, read: Callable[[], Mapping[str, float]]
+    ) -> None:
+        """A counter that somebody keeps for itself: `read` gives its values by the label's, whenever
+        the page is made. For what is counted too often to go through a lock each time."""
+        self.registry.register(_Watched(f"ringline_{name}", text, label, read))
+
+    def watch_gauge(self, name: str, text: str, read: Callable[[], float]) -> None:
+        """The same for one value that rises and falls."""
+        self._gauge(name, text).set_function(read)
+
     def _total(self, name: str, text: str) -> Counter:
         return Counter(f"ringline_{name}", text, registry=self.registry)
 
@@ -115,6 +130,21 @@ class Metrics:
 
     def _gauge(self, name: str, text: str) -> Gauge:
         return Gauge(f"ringline_{name}", text, registry=self.registry)
+
+
+class _Watched(Collector):
+    def __init__(
+        self, name: str, text: str, label: str, read: Callable[[], Mapping[str, float]]
+    ) -> None:
+        self._made = name, text, label
+        self._read = read
+
+    def collect(self) -> Iterable[Metric]:
+        name, text, label = self._made
+        family = CounterMetricFamily(name, text, labels=(label,))
+        for value, count in list(self._read().items())[:LABEL_SETS_MAX]:
+            family.add_metric((value,), count)
+        yield family
 
 
 def open_metrics() -> Metrics:

@@ -6,14 +6,13 @@ on connections before the process is out of descriptors, so that accepting does 
 
 import asyncio
 import socket
-from http import HTTPStatus
 from typing import Any, Final
 
 from aiohttp import web
 
+from backplane.telemetry.answers_aiohttp import problem_response
 from backplane.telemetry.metrics import Metrics
-from ringline.protocol.codec import encode_body
-from ringline.protocol.problems import Problem, ProblemType
+from ringline.protocol.problems import ProblemType
 from signaling.admission import Admission
 from signaling.client_address import UNKNOWN, ClientAddresses, budget_key
 from signaling.settings import (
@@ -26,27 +25,6 @@ from signaling.settings import (
 
 LINGERING_S: Final = 2.0
 """How long the rest of a refused body is read and thrown away, so that the answer arrives."""
-PROBLEM_TYPE: Final = "application/problem+json"
-HEADERS: Final = {
-    "Server": "ringline",
-    "Cache-Control": "no-store",
-    "X-Content-Type-Options": "nosniff",
-}
-
-
-def problem_response(problem: Problem, headers: dict[str, str] | None = None) -> web.Response:
-    """RFC 9457, with Retry-After where the problem says when."""
-    extra = dict(headers or {})
-    if problem.retry_after_s is not None:
-        extra["Retry-After"] = str(problem.retry_after_s)
-    if problem.status == HTTPStatus.UNAUTHORIZED:
-        extra.setdefault("WWW-Authenticate", "Bearer")
-    return web.Response(
-        status=problem.status,
-        body=encode_body(problem),
-        content_type=PROBLEM_TYPE,
-        headers={**HEADERS, **extra},
-    )
 
 
 class HttpProtocol(web.RequestHandler):

@@ -16,7 +16,7 @@ from typing import Final
 
 from aiohttp import web
 
-from signaling.net.http_server import HEADERS
+from backplane.telemetry.answers_aiohttp import HEADERS
 
 BUILT: Final = Path(__file__).resolve().parent.parent / "page"
 METHODS: Final = ("GET", "HEAD")

@@ -13,6 +13,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.web import RequestPayloadError
 
+from backplane.telemetry.answers_aiohttp import HEADERS, problem_response
 from messaging.errors import Refused
 from ringline.protocol import limits
 from ringline.protocol.codec import decode_body, encode_body
@@ -20,7 +21,7 @@ from ringline.protocol.problems import ProblemType
 from ringline.protocol.types import Address
 from signaling.client_address import budget_key
 from signaling.net import page
-from signaling.net.http_server import HEADERS, peer_of, problem_response
+from signaling.net.http_server import peer_of
 from signaling.net.socket import SocketDoor
 from signaling.openapi import openapi_document
 from signaling.operations import Request

@@ -11,13 +11,14 @@ from typing import Final, Literal
 
 from aiohttp import web
 
+from backplane.telemetry.answers_aiohttp import HEADERS
 from messaging.errors import Refused
 from ringline.protocol import limits
 from ringline.protocol.codec import CODECS, SUBPROTOCOLS, Codec
 from ringline.protocol.problems import ProblemType
 from signaling.client_address import budget_key
 from signaling.net.connection import WebSocketConnection
-from signaling.net.http_server import HEADERS, HttpProtocol, peer_of
+from signaling.net.http_server import HttpProtocol, peer_of
 from signaling.parts import Parts
 from signaling.session import Session
 

@@ -1,4 +1,4 @@
-"""The listening sockets of a gateway, and an orderly end of what came in by them."""
+"""A listening socket of a node, and an orderly end of what came in by them."""
 
 import asyncio
 import ssl

@@ -1,14 +1,14 @@
-"""The operator's port: metrics and health. Loopback, unless the operator says otherwise."""
+"""The operator's port of a node: metrics and health. Loopback, unless the operator says otherwise."""
 
 import asyncio
 
 from aiohttp import web
 
+from backplane.telemetry.answers_aiohttp import HEADERS, problem_response
 from backplane.telemetry.health_asyncio import Health
 from backplane.telemetry.metrics import Metrics, render_metrics
 from ringline.protocol.codec import encode_body
 from ringline.protocol.problems import ProblemType
-from signaling.net.http_server import HEADERS, problem_response
 
 
 class AdminDoor:
