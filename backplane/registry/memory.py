@@ -2,6 +2,11 @@
 
 from collections.abc import Callable
 
+from backplane.registry.calls_memory import (
+    MemoryPlacements,
+    MemoryRelayDeadlines,
+    MemoryRemovals,
+)
 from backplane.registry.challenges_memory import MemoryChallenges
 from backplane.registry.limits_memory import MemoryLimits
 from backplane.registry.links_memory import MemoryLinks
@@ -11,7 +16,10 @@ from backplane.registry.ports import (
     LimitRegistry,
     LinkRegistry,
     NodeRegistry,
+    PlacementRegistry,
     PresenceRegistry,
+    RelayDeadlineRegistry,
+    RemovalRegistry,
     TokenRegistry,
 )
 from backplane.registry.presence_memory import MemoryPresence
@@ -31,6 +39,9 @@ class MemoryRegistry:
         self.links: LinkRegistry = MemoryLinks(clock)
         self.limits: LimitRegistry = MemoryLimits(clock)
         self.nodes: NodeRegistry = MemoryNodes(clock)
+        self.placements: PlacementRegistry = MemoryPlacements(clock)
+        self.relay_deadlines: RelayDeadlineRegistry = MemoryRelayDeadlines(clock)
+        self.removals: RemovalRegistry = MemoryRemovals(clock)
 
     async def probe(self) -> None:
         pass

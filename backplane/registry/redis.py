@@ -1,5 +1,10 @@
 """The registry in Redis: the parts on one client. Why it is so: docs/decisions/0003-registry-and-bus.md."""
 
+from backplane.registry.calls_redis import (
+    RedisPlacements,
+    RedisRelayDeadlines,
+    RedisRemovals,
+)
 from backplane.registry.challenges_redis import RedisChallenges
 from backplane.registry.limits_redis import RedisLimits
 from backplane.registry.links_redis import RedisLinks
@@ -9,7 +14,10 @@ from backplane.registry.ports import (
     LimitRegistry,
     LinkRegistry,
     NodeRegistry,
+    PlacementRegistry,
     PresenceRegistry,
+    RelayDeadlineRegistry,
+    RemovalRegistry,
     TokenRegistry,
 )
 from backplane.registry.presence_redis import RedisPresence
@@ -28,6 +36,9 @@ class RedisRegistry:
         self.links: LinkRegistry = RedisLinks(client)
         self.limits: LimitRegistry = RedisLimits(client)
         self.nodes: NodeRegistry = RedisNodes(client)
+        self.placements: PlacementRegistry = RedisPlacements(client)
+        self.relay_deadlines: RelayDeadlineRegistry = RedisRelayDeadlines(client)
+        self.removals: RemovalRegistry = RedisRemovals(client)
 
     async def probe(self) -> None:
         await self._client.command("PING")
