@@ -93,6 +93,8 @@ def assert_contents(wheels: dict[str, Path]) -> None:
         "ringlined",
         "signaling",
         "messaging",
+        "sfu",
+        "turn",
         "backplane",
     }
     assert "ringline/py.typed" in client

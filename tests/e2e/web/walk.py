@@ -6,10 +6,10 @@ from tests.e2e.web.stand_in import CODE, StandIn
 NUMBER = "+15550100"
 
 
-async def sign_in(visit: Visit, url: str) -> None:
+async def sign_in(visit: Visit, url: str, number: str = NUMBER) -> None:
     page = visit.page
     await page.goto(url)
-    await page.fill("#number", NUMBER)
+    await page.fill("#number", number)
     await page.click("#send-code")
     await page.fill("#code", CODE)
     await page.click("#register")

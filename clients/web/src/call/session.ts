@@ -19,8 +19,10 @@ import { Peer } from "./peer.ts";
 import { type Change, Roster } from "./roster.ts";
 import { Disconnected, Refused, type SfuSocket } from "./socket.ts";
 
-/** Media that does not come up, or back, within this time is joined anew. */
-const MEDIA_MS = 15_000;
+/** Media that does not come up within this time is joined anew, */
+const MEDIA_UP_MS = 15_000;
+/** and media that was lost and does not come back within this. */
+const MEDIA_BACK_MS = 5_000;
 /** A connection that held this long starts the pauses afresh. */
 const STEADY_MS = 10_000;
 /** After so many attempts to resume one joins anew. */
@@ -197,7 +199,7 @@ export class Session {
     if (peer === null) return;
     const up = peer.connection.connectionState === "connected";
     this.enter(resumed && up ? "connected" : "connecting");
-    if (!up) this.watchMedia();
+    if (!up) this.watchMedia(MEDIA_UP_MS);
     for (const [source, { media, muted }] of this.published) {
       await peer.publish(source, media, muted);
     }
@@ -241,16 +243,16 @@ export class Session {
       this.mediaLost(peer);
     } else if (state === "disconnected") {
       this.enter("reconnecting");
-      this.watchMedia();
+      this.watchMedia(MEDIA_BACK_MS);
     }
   }
 
-  private watchMedia(): void {
+  private watchMedia(ms: number): void {
     clearTimeout(this.mediaTimer);
     const peer = this.peer;
     this.mediaTimer = setTimeout(() => {
       if (peer !== null && peer.connection.connectionState !== "connected") this.mediaLost(peer);
-    }, MEDIA_MS);
+    }, ms);
   }
 
   /** Join anew: closing the socket makes the loop go on. */

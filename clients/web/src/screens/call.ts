@@ -4,7 +4,7 @@ import { type Ground, type Phase, Session } from "../call/session.ts";
 import type { Source } from "../media.ts";
 import type { Participant } from "../protocol.ts";
 import { leaveSentence } from "../sentences.ts";
-import { announce, complain, element, onClick, relabel, show, toast } from "./page.ts";
+import { complain, element, onClick, relabel, show, toast } from "./page.ts";
 import { Tiles } from "./tiles.ts";
 import { Watch } from "./watch.ts";
 
@@ -112,11 +112,11 @@ export class CallScreen {
     switch (change.kind) {
       case "joined":
         this.tiles.add(person.participant, person.name);
-        this.say(`${name} joined`);
+        toast(`${name} joined`);
         break;
       case "left":
         this.tiles.removePerson(person.participant);
-        this.say(leaveSentence(name, change.reason));
+        toast(leaveSentence(name, change.reason));
         break;
       case "published":
         this.tiles.published(person, change.track);
@@ -128,11 +128,6 @@ export class CallScreen {
         this.tiles.muted(person, change.track);
         break;
     }
-  }
-
-  private say(text: string): void {
-    announce(text);
-    toast(text);
   }
 
   private received(id: string, media: MediaStreamTrack): void {

@@ -41,8 +41,9 @@ export function announce(text: string): void {
 
 let toastTimer: ReturnType<typeof setTimeout> | undefined;
 
-/** Say it to everybody, for a moment. */
+/** Say it to everybody: shown for a moment, and read out. */
 export function toast(text: string): void {
+  if (text !== "") announce(text);
   const place = element("toast", HTMLElement);
   place.textContent = text;
   clearTimeout(toastTimer);
