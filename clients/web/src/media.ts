@@ -1,5 +1,5 @@
 /** This side's camera and microphone. */
-import { mediaSentence } from "./sentences.ts";
+import { INSECURE, mediaSentence } from "./sentences.ts";
 
 export type Kind = "camera" | "microphone";
 
@@ -40,7 +40,7 @@ export class Source {
         ? { video: { ...VIDEO, ...exact } }
         : { audio: { ...AUDIO, ...exact } };
     try {
-      if (navigator.mediaDevices === undefined) throw new DOMException("", "SecurityError");
+      if (!window.isSecureContext) throw new DOMException("", INSECURE);
       const stream = await navigator.mediaDevices.getUserMedia(wanted);
       this.track = stream.getTracks()[0] ?? null;
       this.problem = "";

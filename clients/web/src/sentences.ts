@@ -37,10 +37,15 @@ export function duration(seconds: number): string {
 
 export const NO_SERVER = "The server cannot be reached. Check your connection and try again.";
 
+/** Not a name of the standard's: there is no getUserMedia at all on a page over plain http. */
+export const INSECURE = "InsecureContextError";
+
 /** Why getUserMedia failed, by the name of its DOMException (W3C Media Capture and Streams). */
 export function mediaSentence(kind: "camera" | "microphone", error: unknown): string {
   const name = error instanceof DOMException ? error.name : "";
   switch (name) {
+    case INSECURE:
+      return `Browsers give the ${kind} only to pages opened over https. You can join without.`;
     case "NotAllowedError":
     case "SecurityError":
       return `The browser does not let this page use the ${kind}. Allow it in the browser's settings for this page; you can also join without.`;

@@ -4,7 +4,14 @@ import { BackOff } from "../src/call/back_off.ts";
 import { DeviceStore } from "../src/device.ts";
 import { formatLink, isOurs, parseLink } from "../src/link.ts";
 import { CloseCode, FINAL_CLOSE_CODES, PROBLEMS } from "../src/protocol.ts";
-import { closeSentence, duration, leaveSentence, problemSentence } from "../src/sentences.ts";
+import {
+  closeSentence,
+  duration,
+  INSECURE,
+  leaveSentence,
+  mediaSentence,
+  problemSentence,
+} from "../src/sentences.ts";
 import { uuid7 } from "../src/uuid7.ts";
 
 const ORIGIN = "https://calls.example.org";
@@ -85,6 +92,14 @@ test("every final close says why", () => {
   const other = closeSentence(1006);
   for (const code of FINAL_CLOSE_CODES) assert.notEqual(closeSentence(code), other);
   assert.match(closeSentence(CloseCode.REMOVED), /removed/);
+});
+
+test("every failure of a camera says what to do", () => {
+  const names = ["NotAllowedError", "NotFoundError", "NotReadableError", INSECURE, "Odd"];
+  const said = names.map((name) => mediaSentence("camera", new DOMException("", name)));
+  assert.equal(new Set(said).size, names.length);
+  for (const sentence of said) assert.match(sentence, /camera.*join without\.$/);
+  assert.equal(mediaSentence("camera", new TypeError("odd")), said[4]);
 });
 
 test("durations and leavings in words", () => {

@@ -143,6 +143,40 @@ async def test_people_come_and_go_seen_and_heard_of(browser: Browser, stand_in: 
         assert tab.complaints == []
 
 
+async def test_sound_that_the_browser_holds_back_is_let_go_by_a_button(
+    browser: Browser, stand_in: StandIn
+) -> None:
+    async with visit(browser) as tab:
+        await tab.page.add_init_script(
+            "const play = HTMLMediaElement.prototype.play;"
+            "window.allowed = false;"
+            "HTMLMediaElement.prototype.play = function () {"
+            "  if (this.muted || window.allowed) return play.call(this);"
+            "  return Promise.reject(new DOMException('', 'NotAllowedError'));"
+            "};"
+        )
+        await reach_call(tab, stand_in)
+        assert not await tab.page.is_visible("#unblock")
+        await stand_in.bring(Bea())
+        await tab.page.wait_for_selector("#unblock-sound")
+        await tab.page.evaluate("window.allowed = true")
+        await tab.page.click("#unblock-sound")
+        await tab.page.wait_for_selector("#unblock", state="hidden")
+        await tab.until("!document.querySelector('[data-participant=\"bea\"] video').paused")
+
+
+async def test_without_a_server_the_page_says_so(browser: Browser, stand_in: StandIn) -> None:
+    async with visit(browser) as tab:
+        await tab.page.goto(stand_in.url)
+        await tab.context.set_offline(True)
+        await tab.page.fill("#number", "+15550100")
+        await tab.page.click("#send-code")
+        await said(tab, "number-error", "cannot be reached")
+        await tab.context.set_offline(False)
+        await tab.page.click("#send-code")
+        await tab.page.wait_for_selector("#code")
+
+
 async def test_muting_is_told_and_the_camera_let_go(browser: Browser, stand_in: StandIn) -> None:
     async with visit(browser) as tab:
         await reach_call(tab, stand_in)

@@ -96,9 +96,13 @@ export function relabel(id: string, label: string, off: boolean): void {
   control.dataset.off = String(off);
 }
 
-export function copyText(text: string): Promise<boolean> {
-  return navigator.clipboard?.writeText(text).then(
-    () => true,
-    () => false,
-  );
+/** Whether it is in the clipboard now; pages over plain http have none. */
+export async function copyText(text: string): Promise<boolean> {
+  if (!window.isSecureContext) return false;
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    return false;
+  }
 }
