@@ -111,6 +111,18 @@ class Message:
     repeated: frozenset[int] = frozenset()
     """Types that came more than once (before the integrity)."""
 
+    def every(self, kind: int) -> list[bytes]:
+        """All values of a type that may come more than once (RFC 8656 §9.1), in order."""
+        if kind not in self.repeated:
+            return [self.attributes[kind]] if kind in self.attributes else []
+        values, at = [], HEADER_BYTES
+        while at < (self.integrity_offset or len(self.data)):
+            name, size = _ATTRIBUTE.unpack_from(self.data, at)
+            if name == kind:
+                values.append(self.data[at + 4 : at + 4 + size])
+            at += 4 + size + (-size & 3)
+        return values
+
     def unknown(self, known: Iterable[int]) -> list[int]:
         """Comprehension-required types (§14: below 0x8000) that are not in `known`, in order."""
         understood = set(known)
