@@ -34,7 +34,7 @@ def open_socket(
             made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         if host is not None:
             made.bind((host, port))
-        if kind == socket.SOCK_STREAM:
+        if kind == socket.SOCK_STREAM and host is not None:
             made.listen()
     except OSError:
         made.close()

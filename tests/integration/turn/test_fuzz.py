@@ -121,6 +121,10 @@ async def bombard(relay: Relay, count: int, seed: int) -> None:
             assert relay.alive()
         await (await relay.client()).allocated()
     assert relay.errors() == []
+    read = relay.metric("ringline_relay_dropped_total") + relay.metric(
+        "ringline_relay_refused_total"
+    )
+    assert read > count / 2, "most of them were read, and refused one way or another"
 
 
 async def test_fifty_thousand_malformed_datagrams_harm_nobody(

@@ -26,6 +26,8 @@ def requests(client: Client, peer: Host, number: int) -> list[bytes]:
     """One for every kind of answer; odd lengths, so that there is something to pad."""
     transaction = wire.new_transaction()
     address = (int(Attr.XOR_PEER_ADDRESS), wire.address(peer, transaction))
+    second = wire.new_transaction()
+    other = wire.address(peer, second)
     channel = (int(Attr.CHANNEL_NUMBER), wire.channel_number(0x3000))
     unknown = [(0x7F00 + n, b"?" * (number % 4)) for n in range(1 + number % 3)]
     return [
@@ -37,7 +39,9 @@ def requests(client: Client, peer: Host, number: int) -> list[bytes]:
         client.signed(Method.REFRESH, nonce=b"stale"),
         client.signed(Method.CREATE_PERMISSION, [address], transaction=transaction),
         client.signed(Method.CREATE_PERMISSION),
-        client.signed(Method.CHANNEL_BIND, [channel, address], transaction=transaction[:11] + b"!"),
+        client.signed(
+            Method.CHANNEL_BIND, [channel, (Attr.XOR_PEER_ADDRESS, other)], transaction=second
+        ),
         client.signed(Method.REFRESH, unknown),
     ]
 
