@@ -52,16 +52,17 @@ class _Codec:
 
     def decode_client(self, data: bytes) -> AnyClientFrame:
         """Raise Malformed."""
-        frame: AnyClientFrame = _decode(self._client, data)
+        frame: AnyClientFrame = decode_with(self._client, data)
         return frame
 
     def decode_server(self, data: bytes) -> AnyServerFrame:
         """Raise Malformed."""
-        frame: AnyServerFrame = _decode(self._server, data)
+        frame: AnyServerFrame = decode_with(self._server, data)
         return frame
 
 
-def _decode(decoder: Any, data: bytes) -> Any:
+def decode_with(decoder: Any, data: bytes) -> Any:
+    """With a msgspec decoder. Raise Malformed."""
     try:
         return decoder.decode(data)
     except msgspec.ValidationError as error:
@@ -108,7 +109,7 @@ def decode_entry(data: bytes) -> AnyEntry:
 
 def decode_body(data: bytes, kind: type[T]) -> T:
     """A REST body (JSON). Raise Malformed."""
-    body: T = _decode(_body_decoder(kind), data)
+    body: T = decode_with(_body_decoder(kind), data)
     return body
 
 
