@@ -3,6 +3,10 @@
 Every such reply goes to an address that may be forged, so there are only so many in a second: for each
 source, and in all. The counters are a table of fixed size (two rows, by two hashes): a million sources
 cost no more memory than one, and two of them share a budget only if they meet in both rows.
+
+What there is in all is spread over the second. A flood that used it up at the second's beginning would
+leave nothing to whoever asks later; and who asks again half a second later, as RFC 8489 §6.2.1 has it,
+would come too late every time.
 """
 
 import hashlib
@@ -10,6 +14,9 @@ from array import array
 from typing import Final
 
 ROW_CELLS: Final = 8192
+SLICES_PER_S: Final = 20
+SLICE_REPLIES_MIN: Final = 100
+"""A small budget may be spent at once."""
 
 
 class ChallengeBudget:
@@ -19,8 +26,9 @@ class ChallengeBudget:
         self._key = key[:64]
         self._per_source_s = per_source_s
         self._per_s = per_s
-        self._second = -1
-        self._spent = 0
+        self._per_slice = max(SLICE_REPLIES_MIN, -(-per_s // SLICES_PER_S))
+        self._second = self._slice = -1
+        self._spent = self._spent_of_slice = 0
         self._rows = [array("L", bytes(8 * ROW_CELLS)), array("L", bytes(8 * ROW_CELLS))]
         self.dropped = 0
 
@@ -28,7 +36,9 @@ class ChallengeBudget:
         """Whether a reply to this address may go out now. What may not is counted in `dropped`."""
         if int(now_s) != self._second:
             self._begin(int(now_s))
-        if self._spent >= self._per_s:
+        if int(now_s * SLICES_PER_S) != self._slice:
+            self._slice, self._spent_of_slice = int(now_s * SLICES_PER_S), 0
+        if self._spent >= self._per_s or self._spent_of_slice >= self._per_slice:
             self.dropped += 1
             return False
         digest = hashlib.blake2b(source.encode(), key=self._key, digest_size=8).digest()
@@ -40,6 +50,7 @@ class ChallengeBudget:
             self.dropped += 1
             return False
         self._spent += 1
+        self._spent_of_slice += 1
         for row, cell in zip(self._rows, cells, strict=True):
             row[cell] += 1
         return True

@@ -47,8 +47,9 @@ class RelaySettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     nonce_lifetime_s: Annotated[int, Meta(ge=1, le=3600)] = 600
     challenges_per_source_s: Count = 50
     """Error replies to one source address in a second; the rest is dropped and counted."""
-    challenges_per_s: Count = 2_000
-    """To all together."""
+    challenges_per_s: Count = 20_000
+    """To all together. Above what a flood from forged sources may bring: when it is used up, newcomers
+    are turned away as well. (A victim of reflection is spared by the limit for each source.)"""
     stop_timeout_s: Annotated[float, Meta(gt=0)] = 5
     announce_s: Annotated[float, Meta(gt=0, le=60)] = 5
     """How often the node says in the registry that it is there, and how busy."""
