@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
 
+from backplane.storage.group_calls import GroupCalls
 from ringline.protocol.types import Address, ContactState
 
 
@@ -73,6 +74,8 @@ class CallRow:
 
 
 class Records(Protocol):
+    group_calls: GroupCalls
+
     async def register(
         self, number: str, fresh_account: UUID, device: NewDeviceRecord, now: int
     ) -> Replacement:
@@ -96,6 +99,14 @@ class Records(Protocol):
         """Note when these devices were last connected."""
 
     async def account(self, account: UUID) -> AccountRecord | None: ...
+
+    async def remove_account(self, account: UUID) -> bool:
+        """With its devices and contacts; the records of its calls stay, for the others."""
+
+    async def accounts_from(
+        self, number_prefix: str, created_before: int, limit: int
+    ) -> tuple[AccountRecord, ...]:
+        """Accounts whose number begins so, oldest first."""
 
     async def accounts_by_number(self, numbers: Sequence[str]) -> dict[str, UUID]: ...
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field, replace
 from uuid import UUID
 
 from backplane.storage.device_numbers import free_device_number
+from backplane.storage.group_calls import GroupCalls
+from backplane.storage.group_calls_memory import MemoryGroupCalls
 from backplane.storage.records import (
     AccountRecord,
     CallPair,
@@ -45,6 +47,7 @@ class MemoryRecords:
         self._contacts: dict[tuple[UUID, UUID], ContactState] = {}
         self._pairs: dict[tuple[UUID, UUID], tuple[CallPair, int | None]] = {}
         self._calls: dict[UUID, CallRow] = {}
+        self.group_calls: GroupCalls = MemoryGroupCalls()
 
     async def register(
         self, number: str, fresh_account: UUID, device: NewDeviceRecord, now: int
@@ -88,6 +91,27 @@ class MemoryRecords:
     async def account(self, account: UUID) -> AccountRecord | None:
         held = self._accounts.get(account)
         return None if held is None else held.record
+
+    async def remove_account(self, account: UUID) -> bool:
+        held = self._accounts.pop(account, None)
+        if held is None:
+            return False
+        del self._numbers[held.record.number]
+        for pair in [pair for pair in self._contacts if account in pair]:
+            del self._contacts[pair]
+        return True
+
+    async def accounts_from(
+        self, number_prefix: str, created_before: int, limit: int
+    ) -> tuple[AccountRecord, ...]:
+        found = [
+            held.record
+            for held in self._accounts.values()
+            if held.record.number.startswith(number_prefix)
+            and held.record.created_at < created_before
+        ]
+        found.sort(key=lambda record: record.created_at)
+        return tuple(found[:limit])
 
     async def accounts_by_number(self, numbers: Sequence[str]) -> dict[str, UUID]:
         return {n: self._numbers[n] for n in numbers if n in self._numbers}

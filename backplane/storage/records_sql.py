@@ -4,21 +4,16 @@ Writing transactions are serialised on SQLite by BEGIN IMMEDIATE and on PostgreS
 (`with_for_update`) on the account or the pair, so that each method is one atomic step.
 """
 
-import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import DBAPIError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from backplane.errors import Unavailable
 from backplane.storage.device_numbers import free_device_number
-from backplane.storage.errors_sqlite import world_error
+from backplane.storage.group_calls import GroupCalls
+from backplane.storage.group_calls_sql import SqlGroupCalls
 from backplane.storage.records import (
     AccountRecord,
     CallPair,
@@ -29,20 +24,21 @@ from backplane.storage.records import (
     Replacement,
 )
 from backplane.storage.records_tables import accounts, call_pairs, calls, contacts, devices
+from backplane.storage.sql import SqlDatabase
 from ringline.protocol.types import Address, ContactState
 
 
 class SqlRecords:
     def __init__(self, engine: AsyncEngine, call_timeout_s: float) -> None:
         self.engine = engine
-        self._timeout_s = call_timeout_s
-        self._turn = asyncio.Lock()
-        self._insert = postgresql.insert if engine.dialect.name == "postgresql" else sqlite.insert
+        self._database = database = SqlDatabase(engine, call_timeout_s)
+        self._insert = database.insert
+        self.group_calls: GroupCalls = SqlGroupCalls(database)
 
     async def register(
         self, number: str, fresh_account: UUID, device: NewDeviceRecord, now: int
     ) -> Replacement:
-        async with self._writing() as connection:
+        async with self._database.writing() as connection:
             await connection.execute(
                 self._insert(accounts)
                 .values(
@@ -70,7 +66,7 @@ class SqlRecords:
     async def add_device(
         self, account: UUID, device: NewDeviceRecord, devices_max: int, now: int
     ) -> DeviceRecord | None:
-        async with self._writing() as connection:
+        async with self._database.writing() as connection:
             row = (
                 await connection.execute(
                     sa.select(accounts).where(accounts.c.account == account.bytes).with_for_update()
@@ -91,39 +87,66 @@ class SqlRecords:
             return await _add(connection, account, chosen, device, now)
 
     async def remove_device(self, address: Address) -> bool:
-        async with self._writing() as connection:
+        async with self._database.writing() as connection:
             result = await connection.execute(sa.delete(devices).where(_is(address)))
             return bool(result.rowcount)
 
     async def device(self, address: Address) -> DeviceRecord | None:
-        rows = await self._all(sa.select(devices).where(_is(address)))
+        rows = await self._database.all(sa.select(devices).where(_is(address)))
         return _device(rows[0]) if rows else None
 
     async def devices(self, account: UUID) -> tuple[DeviceRecord, ...]:
         query = (
             sa.select(devices).where(devices.c.account == account.bytes).order_by(devices.c.device)
         )
-        return tuple(_device(row) for row in await self._all(query))
+        return tuple(_device(row) for row in await self._database.all(query))
 
     async def seen(self, addresses: Sequence[Address], at: int) -> None:
-        async with self._writing() as connection:
+        async with self._database.writing() as connection:
             for address in addresses:
                 await connection.execute(
                     sa.update(devices).where(_is(address)).values(last_seen_at=at)
                 )
 
     async def account(self, account: UUID) -> AccountRecord | None:
-        rows = await self._all(sa.select(accounts).where(accounts.c.account == account.bytes))
+        rows = await self._database.all(
+            sa.select(accounts).where(accounts.c.account == account.bytes)
+        )
         return AccountRecord(account, rows[0].number, rows[0].created_at) if rows else None
+
+    async def remove_account(self, account: UUID) -> bool:
+        async with self._database.writing() as connection:
+            for table in (devices.c.account, contacts.c.owner, contacts.c.peer):
+                await connection.execute(sa.delete(table.table).where(table == account.bytes))
+            gone = await connection.execute(
+                sa.delete(accounts).where(accounts.c.account == account.bytes)
+            )
+            return bool(gone.rowcount)
+
+    async def accounts_from(
+        self, number_prefix: str, created_before: int, limit: int
+    ) -> tuple[AccountRecord, ...]:
+        rows = await self._database.all(
+            sa.select(accounts)
+            .where(
+                accounts.c.number.startswith(number_prefix, autoescape=True),
+                accounts.c.created_at < created_before,
+            )
+            .order_by(accounts.c.created_at)
+            .limit(limit)
+        )
+        return tuple(
+            AccountRecord(UUID(bytes=row.account), row.number, row.created_at) for row in rows
+        )
 
     async def accounts_by_number(self, numbers: Sequence[str]) -> dict[str, UUID]:
         query = sa.select(accounts.c.number, accounts.c.account).where(
             accounts.c.number.in_(list(numbers))
         )
-        return {row.number: UUID(bytes=row.account) for row in await self._all(query)}
+        return {row.number: UUID(bytes=row.account) for row in await self._database.all(query)}
 
     async def contact(self, owner: UUID, peer: UUID) -> ContactState | None:
-        rows = await self._all(
+        rows = await self._database.all(
             sa.select(contacts.c.state).where(
                 contacts.c.owner == owner.bytes, contacts.c.peer == peer.bytes
             )
@@ -131,7 +154,7 @@ class SqlRecords:
         return ContactState(rows[0].state) if rows else None
 
     async def contacts(self, owner: UUID) -> tuple[ContactRecord, ...]:
-        rows = await self._all(
+        rows = await self._database.all(
             sa.select(contacts).where(contacts.c.owner == owner.bytes).order_by(contacts.c.peer)
         )
         return tuple(
@@ -148,11 +171,11 @@ class SqlRecords:
             )
         else:
             statement = statement.on_conflict_do_nothing(index_elements=["owner", "peer"])
-        async with self._writing() as connection:
+        async with self._database.writing() as connection:
             await connection.execute(statement)
 
     async def remove_contact(self, owner: UUID, peer: UUID) -> bool:
-        async with self._writing() as connection:
+        async with self._database.writing() as connection:
             result = await connection.execute(
                 sa.delete(contacts).where(
                     contacts.c.owner == owner.bytes, contacts.c.peer == peer.bytes
@@ -161,7 +184,7 @@ class SqlRecords:
             return bool(result.rowcount)
 
     async def call_pair(self, pair: tuple[UUID, UUID]) -> CallPair:
-        rows = await self._all(sa.select(call_pairs).where(_is_pair(pair)))
+        rows = await self._database.all(sa.select(call_pairs).where(_is_pair(pair)))
         return CallPair(rows[0].version, rows[0].document) if rows else CallPair(0, b"")
 
     async def commit_call(
@@ -173,7 +196,7 @@ class SqlRecords:
         deadline: int | None,
     ) -> bool:
         values = {"document": document, "deadline": deadline, "version": expected_version + 1}
-        async with self._writing() as connection:
+        async with self._database.writing() as connection:
             if expected_version == 0:
                 result = await connection.execute(
                     self._insert(call_pairs)
@@ -193,7 +216,7 @@ class SqlRecords:
             return True
 
     async def call(self, call: UUID) -> CallRow | None:
-        rows = await self._all(sa.select(calls).where(calls.c.call == call.bytes))
+        rows = await self._database.all(sa.select(calls).where(calls.c.call == call.bytes))
         if not rows:
             return None
         return CallRow(
@@ -201,7 +224,7 @@ class SqlRecords:
         )
 
     async def due_calls(self, now: int, limit: int) -> tuple[tuple[UUID, UUID], ...]:
-        rows = await self._all(
+        rows = await self._database.all(
             sa.select(call_pairs.c.low, call_pairs.c.high)
             .where(call_pairs.c.deadline <= now)
             .order_by(call_pairs.c.deadline)
@@ -210,7 +233,7 @@ class SqlRecords:
         return tuple((UUID(bytes=row.low), UUID(bytes=row.high)) for row in rows)
 
     async def probe(self) -> None:
-        await self._all(sa.select(sa.literal(1)))
+        await self._database.all(sa.select(sa.literal(1)))
 
     async def shut(self) -> None:
         await self.engine.dispose()
@@ -234,45 +257,6 @@ class SqlRecords:
                 ),
             )
         )
-
-    async def _all(self, query: sa.Select[Any]) -> Sequence[sa.Row[Any]]:
-        async with self._translated(), self.engine.connect() as connection:
-            rows: Sequence[sa.Row[Any]] = (await connection.execute(query)).all()
-            return rows
-
-    @asynccontextmanager
-    async def _writing(self) -> AsyncIterator[AsyncConnection]:
-        """One transaction, committed unless it raises."""
-        async with self._translated(), self._one_at_a_time(), self.engine.connect() as connection:
-            if self.engine.dialect.name == "sqlite":
-                await connection.exec_driver_sql("BEGIN IMMEDIATE")
-            yield connection
-            await connection.commit()
-
-    def _one_at_a_time(self) -> AbstractAsyncContextManager[object]:
-        """SQLite has one writer: queue here in order, not inside it by sleeping and trying again."""
-        return self._turn if self.engine.dialect.name == "sqlite" else nullcontext()
-
-    @asynccontextmanager
-    async def _translated(self) -> AsyncIterator[None]:
-        """The deadline of one call, and the database's complaints in the backplane's words."""
-        try:
-            async with asyncio.timeout(self._timeout_s):
-                yield
-        except (TimeoutError, PoolTimeoutError, OSError) as error:
-            raise Unavailable("the records did not answer in time") from error
-        except DBAPIError as error:
-            fault = world_error(error.orig)
-            if fault is None and self._is_lost(error):
-                fault = Unavailable("the connection to the records was lost")
-            if fault is None:
-                raise
-            raise fault from error
-
-    def _is_lost(self, error: DBAPIError) -> bool:
-        """On SQLite an operational error may be our own statement; servers have other classes for that."""
-        of_server = self.engine.dialect.name != "sqlite" and isinstance(error, OperationalError)
-        return error.connection_invalidated or of_server
 
 
 async def _add(

@@ -52,3 +52,20 @@ calls = sa.Table(
     sa.Column("callee", sa.LargeBinary(16), nullable=False),
     sa.Column("document", sa.LargeBinary, nullable=False),
 )
+
+group_calls = sa.Table(
+    "group_calls",
+    metadata,
+    sa.Column("call", sa.LargeBinary(16), primary_key=True),
+    sa.Column("creator", sa.LargeBinary(16), nullable=False),
+    sa.Column("link_token", sa.String(128), nullable=False),
+    sa.Column("created_at", sa.BigInteger, nullable=False),
+    sa.Column("ended_at", sa.BigInteger, nullable=True),
+)
+
+group_call_members = sa.Table(
+    "group_call_members",
+    metadata,
+    sa.Column("call", sa.LargeBinary(16), primary_key=True),
+    sa.Column("account", sa.LargeBinary(16), primary_key=True),
+)

@@ -1,0 +1,72 @@
+"""Group calls on SQL, in the records' database."""
+
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from backplane.storage.group_calls import GroupCallRecord
+from backplane.storage.records_tables import group_call_members as members
+from backplane.storage.records_tables import group_calls as calls
+from backplane.storage.sql import SqlDatabase
+
+
+class SqlGroupCalls:
+    def __init__(self, database: SqlDatabase) -> None:
+        self._database = database
+
+    async def create(self, call: GroupCallRecord) -> GroupCallRecord | None:
+        async with self._database.writing() as connection:
+            made = await connection.execute(
+                self._database.insert(calls)
+                .values(
+                    call=call.call.bytes,
+                    creator=call.creator.bytes,
+                    link_token=call.link_token,
+                    created_at=call.created_at,
+                )
+                .on_conflict_do_nothing(index_elements=["call"])
+            )
+            rows = [
+                {"call": call.call.bytes, "account": each.bytes}
+                for each in sorted(set(call.members))
+            ]
+            if made.rowcount and rows:
+                await connection.execute(sa.insert(members), rows)
+        known = await self.show(call.call)
+        return known if known is not None and known.creator == call.creator else None
+
+    async def show(self, call: UUID) -> GroupCallRecord | None:
+        rows = await self._database.all(sa.select(calls).where(calls.c.call == call.bytes))
+        if not rows:
+            return None
+        listed = await self._database.all(
+            sa.select(members.c.account)
+            .where(members.c.call == call.bytes)
+            .order_by(members.c.account)
+        )
+        return GroupCallRecord(
+            call=call,
+            creator=UUID(bytes=rows[0].creator),
+            members=tuple(UUID(bytes=row.account) for row in listed),
+            link_token=rows[0].link_token,
+            created_at=rows[0].created_at,
+            ended_at=rows[0].ended_at,
+        )
+
+    async def end(self, call: UUID, at: int) -> bool:
+        async with self._database.writing() as connection:
+            result = await connection.execute(
+                sa.update(calls)
+                .where(calls.c.call == call.bytes, calls.c.ended_at.is_(None))
+                .values(ended_at=at)
+            )
+            return bool(result.rowcount)
+
+    async def remove_member(self, call: UUID, account: UUID) -> bool:
+        async with self._database.writing() as connection:
+            result = await connection.execute(
+                sa.delete(members).where(
+                    members.c.call == call.bytes, members.c.account == account.bytes
+                )
+            )
+            return bool(result.rowcount)
