@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
 
-from backplane import relay_credentials
+from backplane.relay_credentials import issue
 from loadtest.process import Process
 from loadtest.stack import Stack, free_ports
 from loadtest.turn_wire import Host
@@ -56,5 +56,5 @@ async def our_relay(directory: Path) -> AsyncIterator[OurRelay]:
             raise RuntimeError("the stack has no relay process")
         secret = (directory / "secrets" / "relay").read_text().strip()
         until = int(time.time()) + CREDENTIAL_LIFETIME_S
-        username, password = relay_credentials.issue(secret, _ACCOUNT, _CALL, until, until)
+        username, password = issue(secret, _ACCOUNT, _CALL, until, until)
         yield OurRelay((HOST, port), process, username, password)

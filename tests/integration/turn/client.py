@@ -13,7 +13,7 @@ from tests.integration.turn.wire import Attr, Attribute, Host, Kind, Message, Me
 REPLY_TIMEOUT_S: Final = 20.0
 RETRANSMIT_S: Final = 0.5
 """RFC 8489 §6.2.1."""
-QUIET_S: Final = 0.15
+QUIET_S: Final = 0.05
 """How long "nothing comes" is waited for. A fence (`Client.fence`) makes sure where order can."""
 
 

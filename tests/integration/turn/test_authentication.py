@@ -216,7 +216,7 @@ async def test_a_credential_past_its_allocate_time_allocates_nothing(relay: Rela
 
 
 async def test_an_allocation_is_refreshed_after_the_allocate_time(relay: Relay) -> None:
-    client = await relay.client(who=credential(allocate_s=3))
+    client = await relay.client(who=credential(allocate_s=2))
     await client.allocated()
     while (await another(relay, client)).error != 401:
         assert (await client.refresh(600)).kind is Kind.SUCCESS
@@ -235,7 +235,7 @@ async def another(relay: Relay, client: Client) -> Message:
 
 async def test_nothing_is_refreshed_past_the_refresh_time(start_relay: StartRelay) -> None:
     relay = start_relay(allocation_lifetime_s=2, allocation_lifetime_s_max=2)
-    client, peer = await relay.client(who=credential(refresh_s=3)), await relay.peer()
+    client, peer = await relay.client(who=credential(refresh_s=2)), await relay.peer()
     await client.allocated()
     assert (await client.permit(peer.host)).kind is Kind.SUCCESS
     while (reply := await client.refresh(2)).error is None:
