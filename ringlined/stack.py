@@ -88,6 +88,7 @@ def _gateway(
         queues=queues,
         contacts=messaging.contacts,
         limits=registry.limits,
+        relay_deadlines=registry.relay_deadlines,
         calls_per_caller_minute=config.messaging.calls_per_caller_minute,
         calls_per_pair_minute=config.messaging.calls_per_pair_minute,
         clock=utc_ms,

@@ -8,21 +8,23 @@ its keys make the repeat harmless in the queues, its kinds in the clients.
 from collections.abc import Callable, Sequence
 from uuid import UUID
 
+import structlog
 from msgspec import UNSET
 
-from backplane.errors import Unavailable
-from backplane.registry.ports import Budget, LimitRegistry
+from backplane.errors import Unavailable, WorldError
+from backplane.registry.ports import Budget, LimitRegistry, RelayDeadlineRegistry
 from backplane.storage.device_queues import Append, DeviceQueues
 from backplane.storage.records import CallRow, Records
 from messaging.contact import Contacts
 from messaging.errors import Refused, rate_limited, refuse
-from ringline.protocol import frames, resources
+from ringline.protocol import frames, limits, resources
 from ringline.protocol.codec import encode_entry
 from ringline.protocol.problems import DeviceDifference, Problem, ProblemType
-from ringline.protocol.types import Address, CallKind
+from ringline.protocol.types import Address, CallKind, CallState
 from signaling import call as machine
 from signaling.call import CallDocument, Notice, Outcome, PairDocument
 
+RELAY_DEADLINE_MS = limits.RELAY_REFRESH_S_MAX * 1000
 COMMIT_ATTEMPTS_MAX = 16
 DUE_PAIRS_MAX = 100
 CLIENT_KINDS = frozenset(
@@ -35,6 +37,7 @@ CLIENT_KINDS = frozenset(
         CallKind.HANG_UP,
     }
 )
+_log = structlog.get_logger()
 Pair = tuple[UUID, UUID]
 Step = Callable[[PairDocument], Outcome]
 
@@ -47,6 +50,7 @@ class CallDesk:
         queues: DeviceQueues,
         contacts: Contacts,
         limits: LimitRegistry,
+        relay_deadlines: RelayDeadlineRegistry,
         calls_per_caller_minute: int,
         calls_per_pair_minute: int,
         clock: Callable[[], int],
@@ -56,6 +60,7 @@ class CallDesk:
         self._queues = queues
         self._contacts = contacts
         self._limits = limits
+        self._relay_deadlines = relay_deadlines
         self._calls_per_caller_minute = calls_per_caller_minute
         self._calls_per_pair_minute = calls_per_pair_minute
         self._clock = clock
@@ -144,6 +149,7 @@ class CallDesk:
                 return answer
             if await self._commit(pair, stored.version, outcome.document, outcome.changed):
                 await self._deliver(pair)
+                await self._tell_relays(outcome.changed)
                 return _answer(outcome)
         raise Unavailable("too many decide about this call at once")
 
@@ -173,6 +179,19 @@ class CallDesk:
             document = machine.settle(machine.decode(stored.document), sent)
             if await self._commit(pair, stored.version, document):
                 return
+
+    async def _tell_relays(self, changed: Sequence[CallDocument]) -> None:
+        """A placed call's relaying goes by its credentials; an ended one's by nothing any more. Should the
+        registry be away, the credentials' own times remain."""
+        now = self._clock()
+        try:
+            for known in changed:
+                if known.state is CallState.ENDED:
+                    await self._relay_deadlines.put(known.call, now, RELAY_DEADLINE_MS)
+                elif known.state is CallState.RINGING:
+                    await self._relay_deadlines.lift(known.call)
+        except WorldError as error:
+            _log.warning("relays not told of a call", error=str(error))
 
     async def _member_call(self, member: Address, call: UUID) -> CallRow:
         row = await self._records.call(call)

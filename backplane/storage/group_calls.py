@@ -31,4 +31,7 @@ class GroupCalls(Protocol):
     async def end(self, call: UUID, at: int) -> bool:
         """False: unknown, or ended before."""
 
+    async def add_member(self, call: UUID, account: UUID, members_max: int) -> bool:
+        """True: it is one now, or was. False: there are `members_max`, or no such call."""
+
     async def remove_member(self, call: UUID, account: UUID) -> bool: ...

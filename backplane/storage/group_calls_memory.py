@@ -25,6 +25,17 @@ class MemoryGroupCalls:
         self._calls[call] = replace(known, ended_at=at)
         return True
 
+    async def add_member(self, call: UUID, account: UUID, members_max: int) -> bool:
+        known = self._calls.get(call)
+        if known is None:
+            return False
+        if account not in known.members:
+            if len(known.members) >= members_max:
+                return False
+            members = tuple(sorted({*known.members, account}))
+            self._calls[call] = replace(known, members=members)
+        return True
+
     async def remove_member(self, call: UUID, account: UUID) -> bool:
         known = self._calls.get(call)
         if known is None or account not in known.members:

@@ -62,6 +62,26 @@ class SqlGroupCalls:
             )
             return bool(result.rowcount)
 
+    async def add_member(self, call: UUID, account: UUID, members_max: int) -> bool:
+        async with self._database.writing() as connection:
+            row = await connection.execute(
+                sa.select(calls.c.call).where(calls.c.call == call.bytes).with_for_update()
+            )
+            if row.one_or_none() is None:
+                return False
+            listed = await connection.execute(
+                sa.select(members.c.account).where(members.c.call == call.bytes)
+            )
+            known = set(listed.scalars())
+            if account.bytes in known:
+                return True
+            if len(known) >= members_max:
+                return False
+            await connection.execute(
+                sa.insert(members).values(call=call.bytes, account=account.bytes)
+            )
+            return True
+
     async def remove_member(self, call: UUID, account: UUID) -> bool:
         async with self._database.writing() as connection:
             result = await connection.execute(

@@ -63,6 +63,19 @@ async def test_it_ends_once(group_calls: GroupCalls) -> None:
     assert shown.ended_at == NOW + 1
 
 
+async def test_members_are_added_up_to_the_limit(group_calls: GroupCalls) -> None:
+    ann, bob = uuid4(), uuid4()
+    call = new_call(ann)
+    await group_calls.create(call)
+    assert await group_calls.add_member(call.call, ann, 1)
+    assert not await group_calls.add_member(call.call, bob, 1)
+    assert await group_calls.add_member(call.call, bob, 2)
+    assert not await group_calls.add_member(uuid4(), bob, 2)
+    shown = await group_calls.show(call.call)
+    assert shown is not None
+    assert shown.members == tuple(sorted([ann, bob]))
+
+
 async def test_a_member_is_removed(group_calls: GroupCalls) -> None:
     ann, bob = uuid4(), uuid4()
     call = new_call(ann, bob)

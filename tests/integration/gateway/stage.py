@@ -124,6 +124,7 @@ class Node:
             queues=queues,
             contacts=messaging.contacts,
             limits=registry.limits,
+            relay_deadlines=registry.relay_deadlines,
             calls_per_caller_minute=1_000,
             calls_per_pair_minute=1_000,
             clock=ground.clock,

@@ -72,6 +72,7 @@ async def office() -> Office:
         queues=queues,
         contacts=Contacts(records=records, queues=queues, clock=clock),
         limits=memory_registry(clock).limits,
+        relay_deadlines=memory_registry(clock).relay_deadlines,
         calls_per_caller_minute=50,
         calls_per_pair_minute=20,
         clock=clock,
