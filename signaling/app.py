@@ -16,19 +16,24 @@ from backplane.telemetry.health_asyncio import Health
 from backplane.telemetry.listener_aiohttp import Listener
 from backplane.telemetry.metrics import Metrics
 from messaging.app import Messaging
+from messaging.operator_account import OperatorAccounts
 from ringline.protocol.types import Address
 from signaling.admission import Admission
 from signaling.bus_messages import BusMessages
 from signaling.client_address import ClientAddresses
 from signaling.connections import Connections
 from signaling.delivery import Delivery
+from signaling.gateway_secrets import GatewaySecrets
+from signaling.group_call_desk import GroupCallDesk
 from signaling.leases import Leases
 from signaling.live import Live, TypingRelay
 from signaling.login import Login
 from signaling.net.chores import Chores
 from signaling.net.http_server import HttpServer
 from signaling.net.loops import Trigger, repeat
+from signaling.net.operator import PREFIX, OperatorDoor
 from signaling.net.rest import RestDoor
+from signaling.net.sfu_proxy import SfuProxy
 from signaling.net.socket import SocketDoor
 from signaling.net.tls import load_certificate, open_tls
 from signaling.notifier import Notifier
@@ -36,6 +41,7 @@ from signaling.operations import CallDesk, Operations
 from signaling.origin import OriginRule
 from signaling.parts import Parts
 from signaling.rate import TokenBuckets
+from signaling.relay_issuer import RelayIssuer
 from signaling.remote_wakes import RemoteWakes
 from signaling.settings import GatewaySettings
 from signaling.watchers import Watchers
@@ -44,6 +50,7 @@ TICK_S: Final = 1.0
 SWEEP_BATCH_ENTRIES_MAX: Final = 1_000
 SWEEP_BATCHES_MAX: Final = 50
 NODE_NAME_BYTES: Final = 4
+NO_SECRETS: Final = GatewaySecrets()
 
 _log = structlog.get_logger()
 
@@ -68,6 +75,7 @@ def build_gateway(
     notifier: Notifier,
     metrics: Metrics,
     health: Health,
+    gateway_secrets: GatewaySecrets = NO_SECRETS,
     clock: Callable[[], int] = utc_ms,
     entropy: Callable[[int], bytes] = secrets.token_bytes,
 ) -> "Gateway":
@@ -81,6 +89,7 @@ def build_gateway(
         call_desk,
         metrics=metrics,
         health=health,
+        gateway_secrets=gateway_secrets,
         clock=clock,
         entropy=entropy,
     )
@@ -103,6 +112,7 @@ class Gateway:
         *,
         metrics: Metrics,
         health: Health,
+        gateway_secrets: GatewaySecrets,
         clock: Callable[[], int],
         entropy: Callable[[int], bytes],
     ) -> None:
@@ -111,6 +121,7 @@ class Gateway:
         self._messaging = messaging
         self._call_desk = call_desk
         self._metrics = metrics
+        self._secrets = gateway_secrets
         self._clock = clock
         self._entropy = entropy
         self._tls = open_tls(settings)
@@ -160,8 +171,20 @@ class Gateway:
     def _wire_doors(self, health: Health) -> None:
         parts = self._parts()
         self._socket = SocketDoor(parts)
-        self._admin = AdminDoor(self._metrics, health)
-        rest = RestDoor(parts, self._socket)
+        settings, messaging = self._settings, self._messaging
+        self._operator_accounts = OperatorAccounts(
+            records=messaging.records,
+            queues=messaging.queues,
+            tokens=messaging.registry.tokens,
+            bus=messaging.bus,
+            clock=self._clock,
+            entropy=self._entropy,
+        )
+        operator = OperatorDoor(self._secrets.operator_token, self._operator_accounts)
+        self._admin = AdminDoor(self._metrics, health, {PREFIX: operator.handle})
+        nodes = messaging.registry.nodes
+        self._proxy = SfuProxy(parts, self._socket, nodes, settings.sfu_connections_max)
+        rest = RestDoor(parts, self._socket, self._proxy)
         server = HttpServer(
             rest.handle, self._settings, parts.admission, parts.client_addresses, self._metrics
         )
@@ -177,7 +200,7 @@ class Gateway:
             metrics=self._metrics,
             access=messaging.access,
             records=messaging.records,
-            operations=Operations(messaging, self._call_desk),
+            operations=self._operations(),
             connections=self._connections,
             delivery=self._delivery,
             leases=self._leases,
@@ -197,6 +220,27 @@ class Gateway:
                 settings.address_requests_per_s, settings.address_requests_burst
             ),
         )
+
+    def _operations(self) -> Operations:
+        settings, messaging = self._settings, self._messaging
+        group_calls = GroupCallDesk(
+            records=messaging.records,
+            registry=messaging.registry,
+            bus=messaging.bus,
+            signer=self._secrets.tickets,
+            calls_per_account_hour=settings.group_calls_per_account_hour,
+            tickets_per_account_minute=settings.join_tickets_per_account_minute,
+            clock=self._clock,
+            entropy=self._entropy,
+        )
+        relays = RelayIssuer(
+            records=messaging.records,
+            registry=messaging.registry,
+            secrets=self._secrets,
+            credentials_per_account_hour=settings.relay_credentials_per_account_hour,
+            clock=self._clock,
+        )
+        return Operations(messaging, self._call_desk, group_calls, relays)
 
     def _login(self) -> Login:
         return Login(
@@ -270,6 +314,7 @@ class Gateway:
         self._delivery.poll(max(1, round(self._settings.slow_poll_s / TICK_S)))
 
     async def _sweep(self) -> None:
+        await self._operator_accounts.sweep()
         for _ in range(SWEEP_BATCHES_MAX):
             swept = await self._messaging.queues.sweep(self._clock(), SWEEP_BATCH_ENTRIES_MAX)
             if swept < SWEEP_BATCH_ENTRIES_MAX:
@@ -285,7 +330,7 @@ class Gateway:
         timeout_s = self._settings.stop_timeout_s
         self._admin.stopping = True
         self._public_listener.stop_accepting()
-        await self._socket.close()
+        await asyncio.gather(self._socket.close(), self._proxy.close())
         await self._public_listener.stop(timeout_s)
         await self._chores.stop(timeout_s)
         for loop in self._loops:

@@ -5,6 +5,8 @@ from collections.abc import Awaitable, Callable
 from backplane.bus.ports import (
     AnyBusMessage,
     Displaced,
+    GroupCallEnded,
+    MemberRemoved,
     PresenceChanged,
     Revoked,
     TypingRelayed,
@@ -56,6 +58,8 @@ class BusMessages:
                 self._typing.show(message)
             case PresenceChanged():
                 self._presence_changed(message)
+            case MemberRemoved() | GroupCallEnded():
+                pass  # for SFU nodes
 
     def _presence_changed(self, notice: PresenceChanged) -> None:
         if self._watchers.watched(notice.account):

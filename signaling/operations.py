@@ -7,6 +7,8 @@ from uuid import UUID
 from messaging.app import Messaging
 from ringline.protocol import frames, resources
 from ringline.protocol.types import Address
+from signaling.group_call_desk import GroupCallDesk
+from signaling.relay_issuer import RelayIssuer
 
 
 class CallDesk(Protocol):
@@ -38,9 +40,17 @@ class Request:
 class Operations:
     """Every method may raise `messaging.errors.Refused` and `backplane.errors.WorldError`."""
 
-    def __init__(self, messaging: Messaging, call_desk: CallDesk) -> None:
+    def __init__(
+        self,
+        messaging: Messaging,
+        call_desk: CallDesk,
+        group_calls: GroupCallDesk,
+        relays: RelayIssuer,
+    ) -> None:
         self._messaging = messaging
         self._call_desk = call_desk
+        self._group_calls = group_calls
+        self._relays = relays
 
     async def start_registration(self, request: Request) -> resources.Registration:
         number = request.body.number
@@ -91,3 +101,23 @@ class Operations:
 
     async def show_call(self, request: Request) -> resources.CallRecord:
         return await self._call_desk.record(request.caller, request.parameters["call"])
+
+    async def issue_relay_credentials(self, request: Request) -> resources.RelayCredentials:
+        return await self._relays.issue(request.caller, request.parameters["call"])
+
+    async def create_group_call(self, request: Request) -> resources.GroupCall:
+        return await self._group_calls.create(request.caller, request.body)
+
+    async def show_group_call(self, request: Request) -> resources.GroupCall:
+        return await self._group_calls.show(request.caller, request.parameters["call"])
+
+    async def end_group_call(self, request: Request) -> None:
+        await self._group_calls.end(request.caller, request.parameters["call"])
+
+    async def issue_join_ticket(self, request: Request) -> resources.JoinTicket:
+        call = request.parameters["call"]
+        return await self._group_calls.ticket(request.caller, call, request.body)
+
+    async def remove_group_call_member(self, request: Request) -> None:
+        call, account = request.parameters["call"], request.parameters["account"]
+        await self._group_calls.remove_member(request.caller, call, account)

@@ -70,6 +70,17 @@ class GatewaySettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """A frame that cannot be written for this long ends the connection."""
     stop_timeout_s: Seconds = 10
 
+    ticket_private_key: str = ""
+    """Signs join tickets for group calls: Ed25519, PEM (a reference). Empty: the data directory's own."""
+    operator_token: str = ""
+    """Opens the operator's routes on the administrative port (a reference). Empty: the data directory's
+    own."""
+    group_calls_per_account_hour: Count = 120
+    join_tickets_per_account_minute: Count = 120
+    relay_credentials_per_account_hour: Count = 600
+    sfu_connections_max: Count = 5_000
+    """WebSockets to SFU nodes that pass through this gateway."""
+
     slow_poll_s: Annotated[int, Meta(ge=1, le=600)] = 30
     """Every queue is looked at this often even if no wake-up comes."""
     lease_renewal_s: Seconds = 60

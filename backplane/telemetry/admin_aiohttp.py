@@ -1,6 +1,7 @@
 """The operator's port of a node: metrics and health. Loopback, unless the operator says otherwise."""
 
 import asyncio
+from collections.abc import Awaitable, Callable, Mapping
 
 from aiohttp import web
 
@@ -10,17 +11,26 @@ from backplane.telemetry.metrics import Metrics, render_metrics
 from ringline.protocol.codec import encode_body
 from ringline.protocol.problems import ProblemType
 
+Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+
 
 class AdminDoor:
     """`GET /metrics` for Prometheus, `/healthz` (the process answers), `/readyz` (so do its parts)."""
 
-    def __init__(self, metrics: Metrics, health: Health) -> None:
+    def __init__(
+        self, metrics: Metrics, health: Health, more: Mapping[str, Handler] | None = None
+    ) -> None:
+        """`more`: handlers of further paths, by how these begin."""
+        self._more = dict(more or {})
         self._metrics = metrics
         self._health = health
         self.stopping = False
         """Not ready from then on, so that nobody is sent here any more."""
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        for prefix, handler in self._more.items():
+            if request.path.startswith(prefix):
+                return await handler(request)
         if request.method not in ("GET", "HEAD"):
             return problem_response(ProblemType.METHOD_NOT_ALLOWED.describe(), {"Allow": "GET"})
         match request.path:

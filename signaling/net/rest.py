@@ -20,8 +20,9 @@ from ringline.protocol.codec import decode_body, encode_body
 from ringline.protocol.problems import ProblemType
 from ringline.protocol.types import Address
 from signaling.client_address import budget_key
-from signaling.net import page
+from signaling.net import page, sfu_proxy
 from signaling.net.http_server import peer_of
+from signaling.net.sfu_proxy import SfuProxy
 from signaling.net.socket import SocketDoor
 from signaling.openapi import openapi_document
 from signaling.operations import Request
@@ -40,9 +41,10 @@ _log = structlog.get_logger()
 
 
 class RestDoor:
-    def __init__(self, parts: Parts, socket: SocketDoor) -> None:
+    def __init__(self, parts: Parts, socket: SocketDoor, proxy: SfuProxy) -> None:
         self._parts = parts
         self._socket = socket
+        self._sfu_proxy = proxy
         self._table = RouteTable()
         self._openapi = encode_body(openapi_document())
         self._page = page.Page()
@@ -76,7 +78,7 @@ class RestDoor:
         method, status = _method(request), response.status
         metrics = self._parts.metrics
         metrics.http_requests.labels(route=route, method=method, status=str(status)).inc()
-        if route != SOCKET_PATH:
+        if route not in (SOCKET_PATH, sfu_proxy.ROUTE):
             metrics.http_request_seconds.labels(route=route).observe(seconds)
         _log.info("request", method=method, route=route, status=status, ms=round(seconds * 1000))
 
@@ -87,11 +89,14 @@ class RestDoor:
             return path, self._socket.open(request) if path == SOCKET_PATH else self._describe(
                 request
             )
+        node = sfu_proxy.PATH.fullmatch(path)
+        if node is not None and method == "GET":
+            return sfu_proxy.ROUTE, self._sfu_proxy.carry(request, node[1])
         label = self._page.label(path)
         if label is not None and method in page.METHODS:
             return label, self._show(request)
         found = self._table.match(method, path)
-        if label is not None or path in GET_ONLY:
+        if label is not None or node is not None or path in GET_ONLY:
             found = WrongMethod(("GET",) if label is None else page.METHODS)
         if isinstance(found, Match):
             return found.route.path, self._serve(request, found.route, found.parameters)

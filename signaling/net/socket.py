@@ -35,14 +35,15 @@ class SocketDoor:
 
     async def open(self, request: web.BaseRequest) -> web.StreamResponse:
         """Upgrade, and stay until the connection ends. Raises Refused before the upgrade."""
-        codec = self._check(request)
-        proxied = self._enter(request)
+        codec = self.check(request)
+        proxied = self.enter(request)
         try:
             return await self._run(request, codec, proxied)
         finally:
             proxied.leave()
 
-    def _check(self, request: web.BaseRequest) -> Codec:
+    def check(self, request: web.BaseRequest) -> Codec:
+        """The encoding that was agreed on. Raises Refused for a handshake that must not succeed."""
         headers = {name.lower(): request.headers.getall(name) for name in request.headers}
         if not self._parts.origins.allows(headers):
             raise Refused(ProblemType.ORIGIN_REFUSED.describe())
@@ -59,7 +60,8 @@ class SocketDoor:
         detail = "offer a sub-protocol: " + " or ".join(SUBPROTOCOLS)
         raise Refused(ProblemType.MALFORMED.describe(detail))
 
-    def _enter(self, request: web.BaseRequest) -> "_Anonymous":
+    def enter(self, request: web.BaseRequest) -> "Anonymous":
+        """Count the connection to its client address. Raises Refused."""
         forwarded = request.headers.getall("X-Forwarded-For", [])
         peer = peer_of(request.transport)
         client = self._parts.client_addresses.client(peer, forwarded)
@@ -71,10 +73,10 @@ class SocketDoor:
         proxied = self._parts.client_addresses.trusts(peer)
         if proxied and not self._parts.admission.enter(key):
             raise Refused(ProblemType.RATE_LIMITED.describe(retry_after_s=10))
-        return _Anonymous(self._parts, key, proxied)
+        return Anonymous(self._parts, key, proxied)
 
     async def _run(
-        self, request: web.BaseRequest, codec: Codec, proxied: "_Anonymous"
+        self, request: web.BaseRequest, codec: Codec, proxied: "Anonymous"
     ) -> web.StreamResponse:
         ws: web.WebSocketResponse[Literal[False]] = web.WebSocketResponse(
             timeout=PEER_CLOSE_TIMEOUT_S,
@@ -129,7 +131,7 @@ class SocketDoor:
         return len(self._open)
 
 
-class _Anonymous:
+class Anonymous:
     """The share of a client address in the connections on which nobody has logged in."""
 
     def __init__(self, parts: Parts, key: str, counted: bool) -> None:
