@@ -18,7 +18,10 @@ from msgspec import Struct
 from backplane.registry.settings import RegistrySettings
 from backplane.storage.settings import StorageSettings
 from messaging.settings import MessagingSettings
+from ringlined.lan import lan_address
+from sfu.settings import SfuSettings
 from signaling.settings import GatewaySettings
+from turn.settings import RelaySettings
 
 Environment = Literal["development", "production"]
 REFERENCE_BYTES_MAX: Final = 64 * 1024
@@ -32,8 +35,16 @@ DEVELOPMENT_DEFAULTS: Final[dict[str, dict[str, Any]]] = {
         "log_codes": True,
         "test_numbers": TEST_NUMBERS,
         "test_prefix": TEST_PREFIX,
-    }
+    },
+    "relay": {"allow_private_peers": True},
 }
+SECRETS: Final = (
+    ("relay", "secret"),
+    ("relay", "previous_secret"),
+    ("gateway", "ticket_private_key"),
+    ("gateway", "operator_token"),
+)
+"""Must be references outside development."""
 
 
 class ConfigError(Exception):
@@ -53,6 +64,8 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`development` listens on loopback only (unless `--lan`), takes unsealed messages and knows test
     numbers with fixed codes; `production` does none of that by itself."""
     gateway: GatewaySettings = GatewaySettings()
+    sfu: SfuSettings = SfuSettings()
+    relay: RelaySettings = RelaySettings()
     messaging: MessagingSettings = MessagingSettings()
     storage: StorageSettings = StorageSettings()
     registry: RegistrySettings = RegistrySettings()
@@ -76,10 +89,19 @@ def load_config(
     if document.get("environment", "development") == "development":
         document = _over(DEVELOPMENT_DEFAULTS, document)
     if lan and document.get("environment", "development") == "development":
-        document = _over({"gateway": {"host": "0.0.0.0"}}, document)  # noqa: S104 - asked for
+        document = _over(_lan_hosts(), document)
     config = _converted(_over(document, changes or {}))
     _check(config, lan)
     return config
+
+
+def _lan_hosts() -> dict[str, dict[str, Any]]:
+    """The gateway on every interface; media on one address, which ICE must be told."""
+    hosts: dict[str, dict[str, Any]] = {"gateway": {"host": "0.0.0.0"}}  # noqa: S104 - asked for
+    address = lan_address()
+    if address is not None:
+        hosts |= {"sfu": {"media_host": address}, "relay": {"host": address}}
+    return hosts
 
 
 def names_redis(path: Path | None) -> bool:
@@ -124,6 +146,8 @@ def _resolved(value: Any, variables: Mapping[str, str], place: str) -> Any:
             key: _resolved(part, variables, f"{place}.{key}".lstrip("."))
             for key, part in value.items()
         }
+    if isinstance(value, list):
+        return [_resolved(part, variables, place) for part in value]
     if isinstance(value, str) and value.startswith("env:"):
         if value[4:] not in variables:
             raise ConfigError(f"{place}: the environment has no {value[4:]}")
@@ -142,12 +166,22 @@ def _referred(path: Path, place: str) -> str:
 
 
 def _refuse_bare_secrets(document: Mapping[str, Any]) -> None:
+    if document.get("environment") == "production":
+        for table, key in SECRETS:
+            value = _part(document, table).get(key)
+            if isinstance(value, str) and value and not value.startswith(("env:", "file:")):
+                raise ConfigError(f"{table}.{key}: a secret; refer to it (env:NAME or file:PATH)")
     registry = document.get("registry")
     url = registry.get("url") if isinstance(registry, Mapping) else None
     if document.get("environment") != "production" or not isinstance(url, str):
         return
     if not url.startswith(("env:", "file:")) and urlsplit(url).password:
         raise ConfigError("registry.url: holds a password; refer to it (env:NAME or file:PATH)")
+
+
+def _part(document: Mapping[str, Any], table: str) -> Mapping[str, Any]:
+    part = document.get(table)
+    return part if isinstance(part, Mapping) else {}
 
 
 def _check(config: Config, lan: bool) -> None:
@@ -159,12 +193,29 @@ def _check(config: Config, lan: bool) -> None:
                 "gateway.host: in development the gateway listens on loopback only; "
                 'start it with --lan, or say environment = "production"'
             )
-        if not is_loopback(gateway.admin_host):
-            raise ConfigError("gateway.admin_host: in development on loopback only")
+        _check_loopback(config, lan)
         return
+    if config.relay.allow_private_peers:
+        raise ConfigError('relay.allow_private_peers: only while environment = "development"')
     for key in ("test_numbers", "test_prefix", "log_codes"):
         if getattr(messaging, key):
             raise ConfigError(f'messaging.{key}: only while environment = "development"')
+
+
+def _check_loopback(config: Config, lan: bool) -> None:
+    inside = {
+        "gateway.admin_host": config.gateway.admin_host,
+        "sfu.admin_host": config.sfu.admin_host,
+        "sfu.signalling_host": config.sfu.signalling_host,
+        "relay.admin_host": config.relay.admin_host,
+    }
+    media = {"sfu.media_host": config.sfu.media_host, "relay.host": config.relay.host}
+    for key, host in inside.items() if lan else {**inside, **media}.items():
+        if not is_loopback(host):
+            raise ConfigError(f"{key}: in development on loopback only")
+    for key, host in media.items():
+        if host in ("0.0.0.0", "::", ""):  # noqa: S104 - compared, not bound
+            raise ConfigError(f"{key}: a specific address, since clients are told it")
 
 
 def is_loopback(host: str) -> bool:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -17,10 +17,13 @@ from ringlined.redis_server import find_redis, redis_answers, redis_command
 from ringlined.role import Role, start, stop
 from ringlined.run_directory import run_directory
 from ringlined.signals import stop_on_signals, unless_stopped
-from ringlined.stack import open_stack
+from ringlined.stack import open_everything
 from ringlined.status import Status, remove_status, write_status
 from ringlined.supervisor import Supervisor
+from sfu.settings import SfuSettings
+from turn.settings import RelaySettings
 
+S = TypeVar("S", SfuSettings, RelaySettings)
 NO_REDIS: Final = """\
 There is no redis-server program here: everything runs in this one process, with presence, tokens
 and limits in memory. For the real shape: apt-get install redis-server, then start again.
@@ -44,7 +47,7 @@ class Note:
 
     data: Path
     url: str
-    admin_url: str
+    admin_urls: Mapping[str, str]
     roles: dict[str, int] = field(default_factory=dict)
     ready: bool = False
 
@@ -57,7 +60,8 @@ class Note:
             supervisor=os.getpid(),
             roles=self.roles,
             url=self.url,
-            admin_url=self.admin_url,
+            admin_url=self.admin_urls["gateway"],
+            admin_urls=dict(self.admin_urls),
             ready=self.ready,
         )
         write_status(self.data, status)
@@ -66,7 +70,7 @@ class Note:
 async def run_embedded(embedded: Embedded) -> None:
     """Until SIGTERM or SIGINT. Raises RoleFailed or, in one process, what open_stack raises."""
     embedded = replace(embedded, config=with_free_ports(embedded.config))
-    note = Note(embedded.data, *urls(embedded.config))
+    note = Note(embedded.data, url(embedded.config), admin_urls(embedded.config))
     wish = stop_on_signals()
     program = find_redis()
     try:
@@ -93,7 +97,7 @@ async def _run_supervised(
 
 async def _run_alone(embedded: Embedded, note: Note, wish: asyncio.Event) -> None:
     print(NO_REDIS, flush=True)
-    async with open_stack(embedded.config, redis=False):
+    async with open_everything(embedded.config):
         await _stay(embedded, note, wish)
 
 
@@ -122,27 +126,35 @@ async def _at_once() -> bool:
 def roles(embedded: Embedded, note: Note, program: str | None, directory: Path) -> list[Role]:
     """In the order of their start. `program`: the redis-server to run privately, if any."""
     redis_socket = directory / "redis.sock"
-    gateway = Role(
-        "gateway",
-        gateway_command(embedded, f"unix://{redis_socket}" if program else None),
-        lambda: is_ready(note.admin_url),
-        log=gateway_log(embedded),
-    )
+    redis_url = f"unix://{redis_socket}" if program else None
+    started = [
+        _role(embedded, redis_url, name, note.admin_urls[name])
+        for name in ("gateway", "sfu", "turn")
+    ]
     if program is None:
-        return [gateway]
+        return started
     command = redis_command(program, redis_socket, embedded.data / "redis.log")
-    return [Role("redis", command, lambda: redis_answers(redis_socket)), gateway]
+    return [Role("redis", command, lambda: redis_answers(redis_socket)), *started]
 
 
-def gateway_log(embedded: Embedded) -> Path | None:
+def _role(embedded: Embedded, redis_url: str | None, name: str, admin_url: str) -> Role:
+    return Role(
+        name,
+        role_command(embedded, name, redis_url),
+        lambda: is_ready(admin_url),
+        log=role_log(embedded, name),
+    )
+
+
+def role_log(embedded: Embedded, name: str) -> Path | None:
     """With the demo, a file: two stories at once on one terminal are none."""
-    return embedded.data / "gateway.log" if embedded.demo else None
+    return embedded.data / f"{name}.log" if embedded.demo else None
 
 
-def gateway_command(embedded: Embedded, redis_url: str | None) -> list[str]:
-    gateway = embedded.config.gateway
-    command = [sys.executable, "-m", "ringlined", "gateway", "--data", str(embedded.data)]
-    command += ["--port", str(gateway.port), "--admin-port", str(gateway.admin_port)]
+def role_command(embedded: Embedded, name: str, redis_url: str | None) -> list[str]:
+    command = [sys.executable, "-m", "ringlined", name, "--data", str(embedded.data)]
+    for option, port in _ports(embedded.config, name).items():
+        command += [option, str(port)]
     if embedded.config_file is not None:
         command += ["--config", str(embedded.config_file)]
     if redis_url is not None:
@@ -150,9 +162,24 @@ def gateway_command(embedded: Embedded, redis_url: str | None) -> list[str]:
     return [*command, "--lan"] if embedded.lan else command
 
 
+def _ports(config: Config, name: str) -> dict[str, int]:
+    gateway, sfu, relay = config.gateway, config.sfu, config.relay
+    return {
+        "gateway": {"--port": gateway.port, "--admin-port": gateway.admin_port},
+        "sfu": {
+            "--media-port": sfu.media_port,
+            "--signalling-port": sfu.signalling_port,
+            "--admin-port": sfu.admin_port,
+        },
+        "turn": {"--relay-port": relay.port, "--admin-port": relay.admin_port},
+    }[name]
+
+
 def with_free_ports(config: Config) -> Config:
-    """Port 0 decided here and now, so that a gateway that comes back comes back to the same one."""
-    gateway = config.gateway
+    """Port 0 decided here and now, so that a role that comes back comes back to the same one. A gateway
+    on a free port is one of several stacks: what else has its default port gets a free one, too."""
+    gateway, sfu, relay = config.gateway, config.sfu, config.relay
+    several = gateway.port == 0
     return msgspec.structs.replace(
         config,
         gateway=msgspec.structs.replace(
@@ -160,24 +187,58 @@ def with_free_ports(config: Config) -> Config:
             port=gateway.port or free_port(gateway.host),
             admin_port=gateway.admin_port or free_port(gateway.admin_host),
         ),
+        sfu=_freed(
+            sfu,
+            several,
+            {
+                "media_port": (sfu.media_host, socket.SOCK_DGRAM),
+                "signalling_port": (sfu.signalling_host, socket.SOCK_STREAM),
+                "admin_port": (sfu.admin_host, socket.SOCK_STREAM),
+            },
+        ),
+        relay=_freed(
+            relay,
+            several,
+            {
+                "port": (relay.host, socket.SOCK_DGRAM),
+                "admin_port": (relay.admin_host, socket.SOCK_STREAM),
+            },
+        ),
     )
 
 
-def free_port(host: str) -> int:
+def _freed(settings: S, several: bool, ports: Mapping[str, tuple[str, int]]) -> S:
+    chosen: dict[str, int] = {}
+    defaults = {field.name: field.default for field in msgspec.structs.fields(settings)}
+    for key, (host, kind) in ports.items():
+        port = getattr(settings, key)
+        if port == 0 or (several and port == defaults[key]):
+            chosen[key] = free_port(host, kind)
+    return msgspec.structs.replace(settings, **chosen)
+
+
+def free_port(host: str, kind: int = socket.SOCK_STREAM) -> int:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
+    with socket.socket(family, kind) as probe:
         probe.bind((host, 0))
         return int(probe.getsockname()[1])
 
 
-def urls(config: Config) -> tuple[str, str]:
-    """For clients and for health, as seen from this machine."""
+def url(config: Config) -> str:
+    """For clients, as seen from this machine."""
     gateway = config.gateway
     scheme = "https" if gateway.certificate_file else "http"
-    return (
-        f"{scheme}://{_reachable(gateway.host)}:{gateway.port}",
-        f"http://{_reachable(gateway.admin_host)}:{gateway.admin_port}",
-    )
+    return f"{scheme}://{_reachable(gateway.host)}:{gateway.port}"
+
+
+def admin_urls(config: Config) -> dict[str, str]:
+    """Health and metrics, by role."""
+    places = {
+        "gateway": (config.gateway.admin_host, config.gateway.admin_port),
+        "sfu": (config.sfu.admin_host, config.sfu.admin_port),
+        "turn": (config.relay.admin_host, config.relay.admin_port),
+    }
+    return {name: f"http://{_reachable(host)}:{port}" for name, (host, port) in places.items()}
 
 
 def _reachable(host: str) -> str:
@@ -187,19 +248,30 @@ def _reachable(host: str) -> str:
 
 
 def where_to_look(embedded: Embedded) -> str:
-    url, admin_url = urls(embedded.config)
+    config = embedded.config
+    here = url(config)
+    admin = admin_urls(config)
     lines = [
         "",
         "Ringline is up.",
-        f"  clients    {url}   (API: {url}/v1/openapi.json)",
-        f"  health     {admin_url}/readyz   metrics: {admin_url}/metrics",
+        f"  page       {here}   (group calls in the browser)",
+        f"  clients    {here}   (API: {here}/v1/openapi.json)",
+        f"  media      {_udp(config.sfu.media_host, config.sfu.media_port)} (group calls), "
+        f"{_udp(config.relay.host, config.relay.port)} (relay)",
+        f"  health     {admin['gateway']}/readyz   metrics: {admin['gateway']}/metrics",
+        f"             the same at {admin['sfu']} (group calls), {admin['turn']} (relay)",
         f"  kept in    {embedded.data}",
-        f"  try        ringline --help   (server: {url})",
+        f"  try        ringline --help   (server: {here})",
+        "  check      ringlined doctor",
         "  stop       Ctrl-C",
         "",
     ]
-    if (log := gateway_log(embedded)) is not None:
-        lines.insert(5, f"  log        {log}")
-    if not is_loopback(embedded.config.gateway.host):
+    if embedded.demo:
+        lines.insert(8, f"  logs       {embedded.data}/gateway.log, sfu.log, turn.log")
+    if not is_loopback(config.gateway.host):
         lines.insert(2, "  NOTE       it listens on every network interface of this machine")
     return "\n".join(lines)
+
+
+def _udp(host: str, port: int) -> str:
+    return f"udp {_reachable(host)}:{port}"

@@ -17,6 +17,9 @@ class Status(Struct, frozen=True, kw_only=True):
     """Process ids; empty when everything runs in the supervisor's own process."""
     url: str
     admin_url: str
+    """The gateway's."""
+    admin_urls: dict[str, str]
+    """Health and metrics by role."""
     ready: bool
     """Every role has been ready."""
 

@@ -25,6 +25,7 @@ class RoleFailed(Exception):
 
     def __init__(self, role: str, code: int) -> None:
         super().__init__(f"the {role} did not start (exit code {code})")
+        self.role = role
         self.code = code
 
 

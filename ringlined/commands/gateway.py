@@ -49,7 +49,7 @@ async def _serve(config: Config) -> None:
 
     stop = stop_on_signals()
     try:
-        async with open_stack(config, redis=True) as running:
+        async with open_stack(config) as running:
             reload_on_hangup(running)
             await stop.wait()
     except Unavailable as error:

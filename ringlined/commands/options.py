@@ -28,6 +28,9 @@ AdminPortOption = Annotated[
     int | None,
     typer.Option("--admin-port", min=0, max=65535, help="Port for metrics and health."),
 ]
+RedisOption = Annotated[
+    str | None, typer.Option("--redis", help="URL of the Redis that all nodes share.")
+]
 LanOption = Annotated[
     bool, typer.Option("--lan", help="In development: listen on every network interface.")
 ]
@@ -40,15 +43,17 @@ def configured(
     admin_port: int | None = None,
     lan: bool = False,
     redis: str | None = None,
+    more: dict[str, dict[str, Any]] | None = None,
 ) -> Config:
-    """The file with what the command line changes. Ends the program for a wrong one."""
+    """The file with what the command line changes (`more`: by table and key). Ends the program for a
+    wrong one."""
     changes: dict[str, dict[str, Any]] = {
         "storage": {"directory": str(data) if data is not None else None},
         "gateway": {"port": port, "admin_port": admin_port},
         "registry": {"url": redis},
     }
     try:
-        return load_config(config, given(changes), lan=lan)
+        return load_config(config, given({**changes, **(more or {})}), lan=lan)
     except ConfigError as error:
         end(ExitCode.CONFIGURATION, str(error))
 

@@ -6,6 +6,8 @@ from ringlined.commands.config import config
 from ringlined.commands.demo import demo
 from ringlined.commands.gateway import gateway
 from ringlined.commands.migrate import migrate
+from ringlined.commands.sfu import sfu
+from ringlined.commands.turn import turn
 from ringlined.commands.up import up
 
 program = typer.Typer(
@@ -16,5 +18,5 @@ program = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for command in (up, gateway, migrate, demo, config):
+for command in (up, gateway, sfu, turn, migrate, demo, config):
     program.command()(command)

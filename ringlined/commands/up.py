@@ -42,6 +42,7 @@ def up(
     # Imported when needed: help should not wait for the databases.
     from backplane.storage.open_sqlite import migrate  # noqa: PLC0415
     from ringlined.embedded import Embedded, run_embedded  # noqa: PLC0415
+    from ringlined.secret_files import make_secrets  # noqa: PLC0415
     from ringlined.supervisor import RoleFailed  # noqa: PLC0415
 
     settings = configured(config, data, port, admin_port, lan)
@@ -50,6 +51,7 @@ def up(
     try:
         with ends_plainly(), data_directory(directory) as place:
             migrate(settings.storage)
+            make_secrets(place)
             embedded = Embedded(
                 settings, place, config, redis_configured=names_redis(config), lan=lan, demo=demo
             )
@@ -57,13 +59,17 @@ def up(
     except InUse as error:
         end(ExitCode.UNAVAILABLE, str(error))
     except RoleFailed as error:
-        print(f"ringlined: {error}{_last_words(directory, demo)}", file=sys.stderr, flush=True)
+        print(
+            f"ringlined: {error}{_last_words(directory, error.role, demo)}",
+            file=sys.stderr,
+            flush=True,
+        )
         raise typer.Exit(error.code) from None
 
 
-def _last_words(data: Path, demo: bool) -> str:
-    """With the demo the gateway's complaint is in its log, where nobody looks."""
-    log = data / "gateway.log"
+def _last_words(data: Path, role: str, demo: bool) -> str:
+    """With the demo a role's complaint is in its log, where nobody looks."""
+    log = data / f"{role}.log"
     if not (demo and log.exists()):
         return ""
     return ": " + log.read_text(errors="replace")[-LAST_CHARACTERS_MAX:].strip()

@@ -135,7 +135,7 @@ def test_the_printed_file_is_right_and_reads_back(write: Write) -> None:
     text = default_text()
     assert load_config(write(text)) == load_config(None)
     everything = re.sub(r"(?m)^#(?=[a-z_]+ = )", "", text)
-    assert everything.count("\nport = ") == 1
+    assert everything.count("\nport = ") == 2  # the gateway's and the relay's
     production = everything.replace('"development"', '"production"')
     empty = write('environment = "production"')
     assert load_config(empty) == load_config(write(production))
@@ -155,3 +155,55 @@ def test_every_key_of_every_table_is_in_the_printed_file() -> None:
     ):
         assert f"[{table}]" in text
     assert "# The address to listen on." in text
+
+
+@pytest.mark.parametrize(
+    ("table", "key"),
+    [
+        ("relay", "secret"),
+        ("relay", "previous_secret"),
+        ("gateway", "ticket_private_key"),
+        ("gateway", "operator_token"),
+    ],
+)
+def test_production_takes_secrets_by_reference_only(write: Write, table: str, key: str) -> None:
+    text = f'environment = "production"\n[{table}]\n{key} = "hunter2"'
+    with pytest.raises(ConfigError, match=rf"{table}\.{key}") as caught:
+        load_config(write(text))
+    assert "hunter2" not in str(caught.value)
+    referred = write(text.replace("hunter2", "env:SECRET"))
+    config = load_config(referred, variables={"SECRET": "hunter2"})
+    assert getattr(getattr(config, table), key) == "hunter2"
+
+
+@pytest.mark.parametrize(
+    ("table", "key"),
+    [
+        ("sfu", "media_host"),
+        ("sfu", "signalling_host"),
+        ("sfu", "admin_host"),
+        ("relay", "host"),
+        ("relay", "admin_host"),
+    ],
+)
+def test_development_keeps_every_role_on_loopback(write: Write, table: str, key: str) -> None:
+    with pytest.raises(ConfigError, match=rf"{table}\.{key}"):
+        load_config(write(f'[{table}]\n{key} = "192.0.2.7"'))
+
+
+def test_media_needs_an_address_of_its_own(write: Write) -> None:
+    with pytest.raises(ConfigError, match=r"sfu\.media_host: a specific"):
+        load_config(write('[sfu]\nmedia_host = "0.0.0.0"'), lan=True)
+
+
+def test_private_peers_are_for_development(write: Write) -> None:
+    assert load_config(None).relay.allow_private_peers
+    assert not load_config(write('environment = "production"')).relay.allow_private_peers
+    with pytest.raises(ConfigError, match=r"relay\.allow_private_peers"):
+        load_config(write('environment = "production"\n[relay]\nallow_private_peers = true'))
+
+
+def test_references_in_lists_are_resolved(write: Write) -> None:
+    path = write('[sfu]\nticket_public_keys = ["env:ONE", "plain"]')
+    config = load_config(path, variables={"ONE": "first"})
+    assert config.sfu.ticket_public_keys == ("first", "plain")

@@ -9,9 +9,10 @@ from ringlined.config import Config, load_config
 from ringlined.embedded import (
     Embedded,
     Note,
-    gateway_command,
+    admin_urls,
+    role_command,
     roles,
-    urls,
+    url,
     where_to_look,
     with_free_ports,
 )
@@ -32,51 +33,67 @@ def with_gateway(**changes: object) -> Config:
     return msgspec.structs.replace(config, gateway=gateway)
 
 
-def test_redis_starts_before_the_gateway_that_is_told_of_it(tmp_path: Path) -> None:
-    note = Note(tmp_path, "", "")
-    redis, gateway = roles(embedded(tmp_path), note, "/usr/bin/redis-server", Path("/run/x"))
-    assert (redis.name, gateway.name) == ("redis", "gateway")
-    assert gateway.command[-2:] == ["--redis", "unix:///run/x/redis.sock"]
-    assert "/run/x/redis.sock" in redis.command
+def note(tmp_path: Path) -> Note:
+    return Note(tmp_path, "http://a", admin_urls(load_config(None)))
 
 
-def test_a_configured_redis_is_left_to_the_gateway(tmp_path: Path) -> None:
-    [gateway] = roles(embedded(tmp_path), Note(tmp_path, "", ""), None, Path("/run/x"))
-    assert gateway.name == "gateway"
-    assert "--redis" not in gateway.command
+def test_redis_starts_before_the_roles_that_are_told_of_it(tmp_path: Path) -> None:
+    started = roles(embedded(tmp_path), note(tmp_path), "/usr/bin/redis-server", Path("/run/x"))
+    assert [role.name for role in started] == ["redis", "gateway", "sfu", "turn"]
+    assert "/run/x/redis.sock" in started[0].command
+    for role in started[1:]:
+        assert role.command[-2:] == ["--redis", "unix:///run/x/redis.sock"]
 
 
-def test_the_gateway_is_started_with_what_up_was_given(tmp_path: Path) -> None:
-    command = gateway_command(embedded(tmp_path, config_file=Path("/etc/r.toml"), lan=True), None)
-    assert command[:4] == [sys.executable, "-m", "ringlined", "gateway"]
+def test_a_configured_redis_is_left_to_the_roles(tmp_path: Path) -> None:
+    started = roles(embedded(tmp_path), note(tmp_path), None, Path("/run/x"))
+    assert [role.name for role in started] == ["gateway", "sfu", "turn"]
+    assert not any("--redis" in role.command for role in started)
+
+
+@pytest.mark.parametrize("name", ["gateway", "sfu", "turn"])
+def test_a_role_is_started_with_what_up_was_given(tmp_path: Path, name: str) -> None:
+    given = embedded(tmp_path, config_file=Path("/etc/r.toml"), lan=True)
+    command = role_command(given, name, None)
+    assert command[:4] == [sys.executable, "-m", "ringlined", name]
     assert command[command.index("--config") + 1] == "/etc/r.toml"
     assert command[command.index("--data") + 1] == str(tmp_path)
     assert "--lan" in command
 
 
 def test_port_0_is_decided_once() -> None:
-    gateway = with_free_ports(with_gateway(port=0, admin_port=0)).gateway
-    assert gateway.port > 0
-    assert gateway.admin_port > 0
+    chosen = with_free_ports(with_gateway(port=0, admin_port=0))
+    assert chosen.gateway.port > 0
+    assert chosen.gateway.admin_port > 0
     fixed = with_gateway(port=1000, admin_port=1001)
     assert with_free_ports(fixed) == fixed
 
 
+def test_a_gateway_on_a_free_port_frees_the_default_ports_of_the_rest() -> None:
+    config = with_gateway(port=0)
+    relay = msgspec.structs.replace(config.relay, port=5_349)
+    chosen = with_free_ports(msgspec.structs.replace(config, relay=relay))
+    assert chosen.relay.port == 5_349
+    assert chosen.relay.admin_port not in (0, config.relay.admin_port)
+    assert chosen.sfu.media_port not in (0, config.sfu.media_port)
+    assert chosen.sfu.signalling_port not in (0, config.sfu.signalling_port)
+
+
 @pytest.mark.parametrize(
-    ("host", "url"),
+    ("host", "expected"),
     [
         ("127.0.0.1", "http://127.0.0.1:8080"),
         ("0.0.0.0", "http://127.0.0.1:8080"),
         ("::1", "http://[::1]:8080"),
     ],
 )
-def test_urls_are_those_of_this_machine(host: str, url: str) -> None:
-    assert urls(with_gateway(host=host))[0] == url
+def test_urls_are_those_of_this_machine(host: str, expected: str) -> None:
+    assert url(with_gateway(host=host)) == expected
 
 
 def test_tls_shows_in_the_url() -> None:
     config = with_gateway(certificate_file="c.pem", private_key_file="k.pem")
-    assert urls(config)[0].startswith("https://")
+    assert url(config).startswith("https://")
 
 
 def test_where_to_look_warns_of_an_open_door(tmp_path: Path) -> None:
@@ -85,18 +102,18 @@ def test_where_to_look_warns_of_an_open_door(tmp_path: Path) -> None:
     assert "every network interface" in where_to_look(opened)
 
 
-def test_with_the_demo_the_gateway_writes_to_a_file_that_is_named(tmp_path: Path) -> None:
+def test_with_the_demo_roles_write_to_files_that_are_named(tmp_path: Path) -> None:
     with_demo = embedded(tmp_path, demo=True)
-    [gateway] = roles(with_demo, Note(tmp_path, "", ""), None, Path("/run/x"))
-    assert gateway.log == tmp_path / "gateway.log"
-    assert str(gateway.log) in where_to_look(with_demo)
-    [plain] = roles(embedded(tmp_path), Note(tmp_path, "", ""), None, Path("/run/x"))
-    assert plain.log is None
+    for role in roles(with_demo, note(tmp_path), None, Path("/run/x")):
+        assert role.log == tmp_path / f"{role.name}.log"
+        assert f"{role.name}.log" in where_to_look(with_demo)
+    for role in roles(embedded(tmp_path), note(tmp_path), None, Path("/run/x")):
+        assert role.log is None
 
 
 def test_the_note_follows_the_roles(tmp_path: Path) -> None:
-    note = Note(tmp_path, "http://a", "http://b")
-    note.changed({"gateway": 5})
+    made = note(tmp_path)
+    made.changed({"gateway": 5})
     status = read_status(tmp_path)
     assert status is not None
     assert (status.supervisor, status.roles, status.ready) == (os.getpid(), {"gateway": 5}, False)

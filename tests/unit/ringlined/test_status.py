@@ -11,6 +11,7 @@ def status(pid: int) -> Status:
         roles={"gateway": 2},
         url="http://127.0.0.1:8080",
         admin_url="http://127.0.0.1:9090",
+        admin_urls={"gateway": "http://127.0.0.1:9090"},
         ready=True,
     )
 
