@@ -178,7 +178,7 @@ async def test_what_never_came_is_asked_of_the_publisher_once(stage: Stage) -> N
         assert rtcp.nack_sequences(asked[0].information) == [102, 103]
         assert asked[0].media == pair.sent.sender._ssrc
         # What the node still has, it sent again by itself (Ben's SRTP drops what it has already).
-        assert stage.count("sfu_packets", event="packets_resent") >= 1
+        await ben.until(lambda: stage.count("sfu_packets", event="packets_resent") >= 1)
         await pair.send(102, b"102")
         await ben.until(lambda: payloads(pair.received)[-1] == b"102")
         assert struct.unpack_from("!H", pair.received[-1], 2)[0] == numbers[0] + 2
