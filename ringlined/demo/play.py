@@ -9,10 +9,10 @@ from pathlib import Path
 from msgspec import Struct
 
 from ringlined.demo.clip import CREDIT
-from ringlined.demo.program import find_ringline
 from ringlined.demo.stage import private_stack
-from ringlined.demo.step import Figures, Outcome, Step, take
 from ringlined.demo.story import Story, cast
+from ringlined.trial.program import find_ringline
+from ringlined.trial.step import Figures, Outcome, Step, take
 
 Say = Callable[[Outcome], None]
 

@@ -7,7 +7,7 @@ from rich.table import Table
 
 from ringlined.demo.clip import CREDIT
 from ringlined.demo.play import Report
-from ringlined.demo.step import Outcome
+from ringlined.trial.step import Outcome
 
 CALL_SIDES: Final = ("ann", "bob")
 ADVICE: Final = (

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Final
 
 from ringlined import lifeline
-from ringlined.demo.program import DemoFailed
 from ringlined.readiness import until
 from ringlined.status import read_status
+from ringlined.trial.program import StepFailed
 
 START_TIMEOUT_S: Final = 30.0
 STOP_TIMEOUT_S: Final = 20.0
@@ -27,7 +27,7 @@ def running_server(data: Path) -> str | None:
 
 @asynccontextmanager
 async def private_stack(directory: Path) -> AsyncIterator[str]:
-    """`ringlined up` on free ports: its URL. Raises DemoFailed."""
+    """`ringlined up` on free ports: its URL. Raises StepFailed."""
     data, log = directory / "stack", directory / "stack.log"
     words = [sys.executable, "-I", "-S", lifeline.__file__, str(os.getpid())]
     words += [sys.executable, "-m", "ringlined", "up", "--data", str(data)]
@@ -48,7 +48,7 @@ async def private_stack(directory: Path) -> AsyncIterator[str]:
         url = running_server(data)
         if url is None:
             end = log.read_text(errors="replace")[-LOG_CHARACTERS_MAX:]
-            raise DemoFailed(f"the stack did not start within {START_TIMEOUT_S:.0f} s: {end}")
+            raise StepFailed(f"the stack did not start within {START_TIMEOUT_S:.0f} s: {end}")
         yield url
     finally:
         with suppress(ProcessLookupError):

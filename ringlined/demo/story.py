@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from ringlined.demo.clip import FRAMES, SECONDS, find_clip
-from ringlined.demo.person import SHORT_TIMEOUT_S, Device, of_kind, texts
-from ringlined.demo.program import DemoFailed, Event
-from ringlined.demo.step import Figures, Step
+from ringlined.trial.device import SHORT_TIMEOUT_S, Device, of_kind, texts
+from ringlined.trial.program import Event, StepFailed
+from ringlined.trial.step import Figures, Step
 
 ANN_NUMBER: Final = "+15550100111"
 BOB_NUMBER: Final = "+15550100122"
@@ -89,7 +89,7 @@ class Story:
             SHORT_TIMEOUT_S,
         )
         if found != written:
-            raise DemoFailed(f"came in another order, or not all, or twice: {found}")
+            raise StepFailed(f"came in another order, or not all, or twice: {found}")
         return {"messages": len(found), "in_order": True}
 
     async def second_device(self) -> Figures:
@@ -150,13 +150,13 @@ def _ended_calls(events: list[Event]) -> list[Event]:
 
 
 def quality(name: str, ended: Event) -> dict[str, Any]:
-    """What one side received. Raises DemoFailed when that is not a call."""
+    """What one side received. Raises StepFailed when that is not a call."""
     statistics = ended["statistics"]
     if statistics is None:
-        raise DemoFailed(f"{name} heard and saw nothing: {ended['reason']} {ended['error'] or ''}")
+        raise StepFailed(f"{name} heard and saw nothing: {ended['reason']} {ended['error'] or ''}")
     frames, seconds = statistics["video_frames_decoded"], statistics["audio_seconds_received"]
     if frames < RECEIVED_SHARE_MIN * FRAMES or seconds < RECEIVED_SHARE_MIN * SECONDS:
-        raise DemoFailed(
+        raise StepFailed(
             f"{name} received {frames} of {FRAMES} pictures and {seconds:.1f} of {SECONDS} s of "
             "sound. Is the machine busy with something else?"
         )

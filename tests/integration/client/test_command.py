@@ -186,3 +186,28 @@ async def test_a_call_that_is_turned_away(both: Start) -> None:
     assert ann.last("call-ended")["reason"] == "timed-out"
     assert ann.last("call-ended")["statistics"] is not None
     await bob.until("missed-call")
+
+
+async def test_a_device_that_somebody_else_registered(
+    start: Start, node: Node, tmp_path: Path
+) -> None:
+    made = tmp_path / "credential.json"
+    device = {"name": "made elsewhere", "registration_id": 4711}
+    async with node.http.post(f"{node.url}/v1/registrations", json={"number": number(7)}) as answer:
+        registration = (await answer.json())["registration"]
+    async with node.http.post(
+        f"{node.url}/v1/registrations/{registration}/device",
+        json={"code": TEST_CODE, "device": device},
+    ) as answer:
+        made.write_bytes(await answer.read())
+    taking = await start("taken", "register", "--credential", str(made))
+    assert await taking.end() == 0
+    registered = taking.last("registered")
+    assert registered["account"] == json.loads(made.read_text())["account"]
+    assert (registered["name"], registered["number"]) == ("made elsewhere", number(7))
+    listing = await start("taken", "devices")
+    assert await listing.end() == 0
+
+    made.write_text("{}")
+    refused = await start("other", "register", "--credential", str(made))
+    assert await refused.end() == 2

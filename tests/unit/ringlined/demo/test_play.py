@@ -5,14 +5,14 @@ from rich.console import Console
 
 from ringlined.demo import play as module
 from ringlined.demo.play import Report, play
-from ringlined.demo.program import DemoFailed
 from ringlined.demo.show import advise, show_report, show_step, what_next
 from ringlined.demo.stage import running_server
-from ringlined.demo.step import Outcome
+from ringlined.trial.program import StepFailed
+from ringlined.trial.step import Outcome
 
 
 def unreachable() -> str:
-    raise DemoFailed("no program here")
+    raise StepFailed("no program here")
 
 
 async def test_the_first_failure_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,9 +1,9 @@
 import pytest
 
 from ringlined.demo.clip import FRAMES, SECONDS, find_clip
-from ringlined.demo.person import of_kind, texts
-from ringlined.demo.program import DemoFailed, Event
 from ringlined.demo.story import quality
+from ringlined.trial.device import of_kind, texts
+from ringlined.trial.program import Event, StepFailed
 
 
 def ended(**changes: object) -> Event:
@@ -35,12 +35,12 @@ def test_a_calls_quality_is_put_in_figures() -> None:
     "changes", [{"video_frames_decoded": FRAMES // 2}, {"audio_seconds_received": SECONDS / 2}]
 )
 def test_half_a_call_is_no_call(changes: Event) -> None:
-    with pytest.raises(DemoFailed, match="Ann received"):
+    with pytest.raises(StepFailed, match="Ann received"):
         quality("Ann", ended(**changes))
 
 
 def test_a_call_without_media_is_no_call() -> None:
-    with pytest.raises(DemoFailed, match="Bob heard and saw nothing: unreachable"):
+    with pytest.raises(StepFailed, match="Bob heard and saw nothing: unreachable"):
         quality("Bob", {"reason": "unreachable", "error": None, "statistics": None})
 
 

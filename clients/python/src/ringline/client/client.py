@@ -33,6 +33,7 @@ from ringline.client.store_sqlite import SqliteStore
 from ringline.protocol import limits
 from ringline.protocol.frames import Read, Typing, Watch
 from ringline.protocol.resources import (
+    AccessToken,
     Account,
     Contact,
     Contacts,
@@ -41,6 +42,7 @@ from ringline.protocol.resources import (
     LinkedDevice,
     Lookup,
     LookupResult,
+    NewAccessToken,
     NewDevice,
     NewRegistration,
     Registration,
@@ -208,6 +210,22 @@ class Client:
         credential = await self._platform.rest.ask(
             "POST", "/v1/devices", DeviceCredential, body=body
         )
+        return await self._enter(credential, device)
+
+    async def adopt(self, credential: DeviceCredential) -> Identity:
+        """Be a device that somebody else registered, as an operator's check does with its own. Raise
+        Refused (credential-refused), Unreachable, UsageError."""
+        await self._check_free()
+        rest = self._platform.rest
+        buying = NewAccessToken(
+            account=credential.account,
+            device=credential.device,
+            credential=credential.credential,
+        )
+        bought = await rest.ask("POST", "/v1/tokens", AccessToken, body=buying, repeat=True)
+        told = await rest.ask("GET", "/v1/account", Account, token=bought.access_token, repeat=True)
+        ours = next(each for each in told.devices if each.device == credential.device)
+        device = NewDevice(name=ours.name, registration_id=ours.registration_id)
         return await self._enter(credential, device)
 
     async def _check_free(self) -> None:

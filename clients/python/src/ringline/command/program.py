@@ -1,6 +1,7 @@
 """The command line of `ringline`. What a command does is imported when it runs: help is quick."""
 
 from importlib import metadata
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -13,6 +14,7 @@ from ringline.command.options import (
     NameOption,
     ProfileOption,
     RecordOption,
+    RelayOnlyOption,
     ServerOption,
     VideoOption,
     VoiceOption,
@@ -60,6 +62,14 @@ def register(
     link: Annotated[
         str | None, typer.Option("--link", metavar="CODE", help="Join an account instead.")
     ] = None,
+    credential: Annotated[
+        Path | None,
+        typer.Option(
+            "--credential",
+            metavar="FILE",
+            help="Be a device that the operator has made; the file holds the answer to that.",
+        ),
+    ] = None,
     name: NameOption = DEFAULT_NAME,
     profile: ProfileOption = "default",
     server: ServerOption = None,
@@ -72,9 +82,11 @@ def register(
     from ringline.command import register as work  # noqa: PLC0415
     from ringline.command.run import run  # noqa: PLC0415
 
-    if (number is None) == (link is None):
+    if [number, link, credential].count(None) != 2:
         raise typer.BadParameter("give a number, or --link and the code that a device shows")
-    if link is not None:
+    if credential is not None:
+        run(lambda output, _: work.register_adopted(output, profile, server, credential), as_json)
+    elif link is not None:
         run(lambda output, _: work.register_linked(output, profile, server, link, name), as_json)
     elif number is not None:
         run(
@@ -173,6 +185,7 @@ def listen(
     record: RecordOption = None,
     max_height: HeightOption = None,
     host_address: HostAddressOption = None,
+    relay_only: RelayOnlyOption = False,
     profile: ProfileOption = "default",
     server: ServerOption = None,
     as_json: JsonOption = False,
@@ -197,6 +210,7 @@ def listen(
             record=record,
             max_height=max_height,
             host_addresses=host_address,
+            relay_only=relay_only,
         ),
     )
     run(
@@ -228,6 +242,7 @@ def call(
         ),
     ] = True,
     host_address: HostAddressOption = None,
+    relay_only: RelayOnlyOption = False,
     profile: ProfileOption = "default",
     server: ServerOption = None,
     as_json: JsonOption = False,
@@ -247,6 +262,7 @@ def call(
         record=record,
         max_height=max_height,
         host_addresses=host_address,
+        relay_only=relay_only,
     )
     run(
         lambda output, stop: call_person(

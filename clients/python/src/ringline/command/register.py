@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from pathlib import Path
 
 from ringline.client.client import Client
 from ringline.client.profile import profile_directory
@@ -9,7 +10,8 @@ from ringline.client.store import Identity
 from ringline.command.exit_codes import ExitCode
 from ringline.command.output import Output
 from ringline.command.run import Failed
-from ringline.protocol.resources import Registration
+from ringline.protocol.codec import Malformed, decode_body
+from ringline.protocol.resources import DeviceCredential, Registration
 
 
 async def register_number(
@@ -42,6 +44,18 @@ async def register_linked(
     async with await Client.open(profile, server=server, connect=False) as client:
         output.progress(f"Joining an account on {client.server} …")
         return _done(output, client, await client.link(link_code, name), profile)
+
+
+async def register_adopted(
+    output: Output, profile: str, server: str | None, file: Path
+) -> ExitCode:
+    try:
+        credential = decode_body(file.read_bytes(), DeviceCredential)
+    except (OSError, Malformed) as error:
+        raise Failed(f"{file}: {error}", ExitCode.USAGE) from None
+    async with await Client.open(profile, server=server, connect=False) as client:
+        output.progress(f"Taking a device on {client.server} …")
+        return _done(output, client, await client.adopt(credential), profile)
 
 
 def _prompt() -> str:

@@ -1,4 +1,4 @@
-"""A step of the demo and what came of it."""
+"""A step and what came of it."""
 
 import time
 from collections.abc import Awaitable, Callable
@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec import Struct, field
 
-from ringlined.demo.program import DemoFailed
+from ringlined.trial.program import StepFailed
 
 Figures = dict[str, Any]
 
@@ -24,7 +24,7 @@ class Outcome(Struct, frozen=True, kw_only=True):
 class Step:
     name: str
     act: Callable[[], Awaitable[Figures]]
-    """Raises DemoFailed."""
+    """Raises StepFailed."""
 
 
 async def take(step: Step) -> Outcome:
@@ -32,7 +32,7 @@ async def take(step: Step) -> Outcome:
     problem, figures = None, {}
     try:
         figures = await step.act()
-    except DemoFailed as error:
+    except StepFailed as error:
         problem = str(error)
     return Outcome(
         step=step.name,

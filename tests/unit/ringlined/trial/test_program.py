@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ringlined.demo.program import DemoFailed, Run, find_ringline, run_ringline
+from ringlined.trial.program import Run, StepFailed, find_ringline, run_ringline
 
 DEADLINE_S = 20.0
 Start = Callable[[str], Awaitable[Run]]
@@ -42,27 +42,27 @@ async def test_it_waits_for_an_event_of_a_program_that_runs_on(start: Start) -> 
 
 async def test_what_does_not_come_in_time_is_named(start: Start) -> None:
     run = await start("time.sleep(600)")
-    with pytest.raises(DemoFailed, match=r"no answer within 0 s"):
+    with pytest.raises(StepFailed, match=r"no answer within 0 s"):
         await run.wait_for("answer", lambda events: events, 0.05)
 
 
 async def test_a_program_that_ends_too_early_is_named_with_its_complaint(start: Start) -> None:
     run = await start("sys.stderr.write('not today\\n'); sys.exit(3)")
-    with pytest.raises(DemoFailed, match=r"ended without answer.*not today"):
+    with pytest.raises(StepFailed, match=r"ended without answer.*not today"):
         await run.wait_for("answer", lambda events: events, DEADLINE_S)
-    with pytest.raises(DemoFailed, match="exit code 3: not today"):
+    with pytest.raises(StepFailed, match="exit code 3: not today"):
         await run.result(DEADLINE_S)
 
 
 async def test_a_program_that_does_not_end_is_ended(start: Start) -> None:
     run = await start("time.sleep(600)")
-    with pytest.raises(DemoFailed, match="did not end within"):
+    with pytest.raises(StepFailed, match="did not end within"):
         await run.result(0.05)
 
 
 async def test_what_is_no_json_is_a_complaint(start: Start) -> None:
     run = await start("print('Traceback'); sys.exit(1)")
-    with pytest.raises(DemoFailed, match="Traceback"):
+    with pytest.raises(StepFailed, match="Traceback"):
         await run.result(DEADLINE_S)
 
 
@@ -75,5 +75,5 @@ def test_a_program_that_is_not_there_is_named(
 ) -> None:
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(DemoFailed, match=r"pip install 'ringline\[all\]'"):
+    with pytest.raises(StepFailed, match=r"pip install 'ringline\[all\]'"):
         find_ringline()

@@ -1,5 +1,5 @@
-from ringlined.demo.program import DemoFailed
-from ringlined.demo.step import Figures, Step, take
+from ringlined.trial.program import StepFailed
+from ringlined.trial.step import Figures, Step, take
 
 
 async def test_a_step_that_passes_gives_its_figures() -> None:
@@ -14,7 +14,7 @@ async def test_a_step_that_passes_gives_its_figures() -> None:
 
 async def test_a_step_that_fails_says_why() -> None:
     async def act() -> Figures:
-        raise DemoFailed("nobody there")
+        raise StepFailed("nobody there")
 
     outcome = await take(Step("five", act))
     assert (outcome.passed, outcome.problem, outcome.figures) == (False, "nobody there", {})

@@ -1,10 +1,10 @@
-"""Somebody in the demo: a number, and devices, each a profile of the `ringline` program."""
+"""A device: a profile of the `ringline` program."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ringlined.demo.program import Event, Run, run_ringline
+from ringlined.trial.program import Event, Run, run_ringline
 
 SHORT_TIMEOUT_S = 15.0
 
@@ -27,11 +27,11 @@ class Device:
     async def do(
         self, command: str, *arguments: str, timeout_s: float = SHORT_TIMEOUT_S
     ) -> list[Event]:
-        """To its end: what it said. Raises DemoFailed."""
+        """To its end: what it said. Raises StepFailed."""
         return await (await self.start(command, *arguments)).result(timeout_s)
 
     async def listen(self, *arguments: str) -> Run:
-        """On line, with all that had waited. Raises DemoFailed."""
+        """On line, with all that had waited. Raises StepFailed."""
         self.listening = await self.start("listen", *arguments)
         await self.listening.wait_for(
             "connection", lambda events: of_kind(events, "caught-up"), SHORT_TIMEOUT_S

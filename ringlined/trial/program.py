@@ -16,7 +16,7 @@ import msgspec
 from ringlined import lifeline
 
 EVENTS_MAX: Final = 10_000
-"""Lines kept of one run; a demo that says more has gone wrong."""
+"""Lines kept of one run; one that says more has gone wrong."""
 LINE_BYTES_MAX: Final = 1024 * 1024
 COMPLAINT_LINES_MAX: Final = 6
 STOP_TIMEOUT_S: Final = 8.0
@@ -25,16 +25,16 @@ Event = dict[str, Any]
 T = TypeVar("T")
 
 
-class DemoFailed(Exception):
+class StepFailed(Exception):
     """What went wrong, in a sentence for whoever watches."""
 
 
 def find_ringline() -> str:
-    """The program beside this interpreter, else on the PATH. Raises DemoFailed."""
+    """The program beside this interpreter, else on the PATH. Raises StepFailed."""
     beside = Path(sys.executable).with_name("ringline")
     found = str(beside) if beside.exists() else shutil.which("ringline")
     if found is None:
-        raise DemoFailed("the `ringline` program is not installed: pip install 'ringline[all]'")
+        raise StepFailed("the `ringline` program is not installed: pip install 'ringline[all]'")
     return found
 
 
@@ -80,7 +80,7 @@ class Run:
                 self._complaints.append(text)
 
     async def wait_for(self, what: str, test: Callable[[list[Event]], T], timeout_s: float) -> T:
-        """Until `test` of all events so far gives something true: that. Raises DemoFailed."""
+        """Until `test` of all events so far gives something true: that. Raises StepFailed."""
         try:
             async with asyncio.timeout(timeout_s):
                 while True:
@@ -94,7 +94,7 @@ class Run:
             self._fail(f"no {what} within {timeout_s:.0f} s")
 
     async def result(self, timeout_s: float) -> list[Event]:
-        """Its events, once it ended well. Raises DemoFailed."""
+        """Its events, once it ended well. Raises StepFailed."""
         try:
             async with asyncio.timeout(timeout_s):
                 await asyncio.gather(*self._readers)
@@ -120,7 +120,7 @@ class Run:
 
     def _fail(self, why: str) -> NoReturn:
         said = " / ".join(self._complaints)
-        raise DemoFailed(f"`{self._words}`: {why}" + (f": {said}" if said else ""))
+        raise StepFailed(f"`{self._words}`: {why}" + (f": {said}" if said else ""))
 
 
 async def run_ringline(

@@ -1,0 +1,1 @@
+"""What the demo and the doctor share: the stack in real use, by the `ringline` program, in steps."""
