@@ -2,11 +2,12 @@
 
 import asyncio
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import pytest
 
+from ringline.client.call_media import IceServer
 from ringline.client.call_side import CallPhase, EndReason
 from ringline.client.client import Client
 from ringline.client.errors import CallFailed, Refused
@@ -32,6 +33,9 @@ class StillMedia:
         self._down = asyncio.Event()
         self.closed = False
         StillMedia.made += 1
+
+    def use_servers(self, servers: Sequence[IceServer]) -> None:
+        self.servers = list(servers)
 
     async def offer(self) -> bytes:
         return b"offer"

@@ -30,6 +30,7 @@ from ringline.client.net.device_lists import DeviceLists
 from ringline.client.net.link import Link
 from ringline.client.net.message import OutgoingMessages
 from ringline.client.net.receiver import Receiver
+from ringline.client.net.relays import Relays
 from ringline.client.net.rest import Rest
 from ringline.client.net.rest_link import RestLink
 from ringline.client.net.sender import Sender
@@ -274,4 +275,5 @@ def _wire(online: Online, new_id: Callable[[], UUID]) -> None:
         new_id=new_id,
         now=online.server_ms,
         show=online.stream.push,
+        ice_servers=Relays(online.api).servers,
     )

@@ -24,6 +24,7 @@ class MediaOptions:
     record: Path | None
     max_height: int | None
     host_addresses: Sequence[str] | None
+    relay_only: bool = False
 
     @property
     def sends(self) -> bool:
@@ -54,7 +55,9 @@ class MediaOptions:
             source = open_source(
                 self.video, self.audio, voice=self.voice, max_height=self.max_height
             )
-            return open_media(source, recording, hosts, voice=self.voice)
+            return open_media(
+                source, recording, hosts, voice=self.voice, relay_only=self.relay_only
+            )
 
         return make
 

@@ -12,11 +12,17 @@ from ringline.media.sources import DeviceSource, FileSource, Source, TestSource
 
 
 def open_media(
-    source: Source | None, recording: Path | None, hosts: Sequence[str] | None, *, voice: bool
+    source: Source | None,
+    recording: Path | None,
+    hosts: Sequence[str] | None,
+    *,
+    voice: bool,
+    relay_only: bool = False,
 ) -> MediaPeer:
-    """`hosts`: as of MediaPeer."""
+    """`hosts`, `relay_only`: as of MediaPeer."""
     sink: Sink = NullSink() if recording is None else FileSink(recording)
-    return MediaPeer(MediaPlan(source=source, sink=sink, video=not voice), host_addresses=hosts)
+    plan = MediaPlan(source=source, sink=sink, video=not voice)
+    return MediaPeer(plan, host_addresses=hosts, relay_only=relay_only)
 
 
 def open_source(

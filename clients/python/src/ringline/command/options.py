@@ -63,3 +63,20 @@ HostAddressOption = Annotated[
         show_default="all interfaces; 127.0.0.1 when the server is there",
     ),
 ]
+RelayOnlyOption = Annotated[
+    bool,
+    typer.Option(
+        "--relay-only", help="Be reached through the server's relay alone; hides one's addresses."
+    ),
+]
+CaFileOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--ca-file",
+        envvar="RINGLINE_CA_FILE",
+        metavar="FILE",
+        exists=True,
+        dir_okay=False,
+        help="Also trust the certificates (PEM) in this file: for a server with an authority of its own.",
+    ),
+]

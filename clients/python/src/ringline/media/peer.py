@@ -6,7 +6,7 @@ before: the callee gathers no address and sends no packet until its `answer`, an
 over the encrypted connection, whose certificates the two bodies name.
 
 Codecs: VP8, and Opus at 48 kHz stereo, 96 kbit/s. Not supported: renegotiation, trickled
-candidates, ICE restart, relay-only.
+candidates, ICE restart.
 """
 
 import asyncio
@@ -29,6 +29,7 @@ from aiortc import (
 )
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 
+from ringline.client.call_media import IceServer
 from ringline.media import description, transport
 from ringline.media.audio_encoder import OpusEncoder
 from ringline.media.errors import MediaFailed, MediaRefused, MediaUnavailable
@@ -66,7 +67,8 @@ class MediaPeer:
     """One side of one call. Make it, use it and close it on one running event loop.
 
     `host_addresses`: exactly the addresses to be reached at (127.0.0.1 for development), or None for
-    every interface but loopback. `on_ended(reason)` is called once, when the connection ends for
+    every interface but loopback. `relay_only`: at a relay's address and no other, so that the other side
+    learns none of this machine's. `on_ended(reason)` is called once, when the connection ends for
     whatever reason: "closed" (by either side), "failed" or "silent".
     """
 
@@ -75,7 +77,7 @@ class MediaPeer:
         media: MediaPlan,
         *,
         host_addresses: Sequence[str] | None = None,
-        ice_servers: Sequence[RTCIceServer] = (),
+        relay_only: bool = False,
         silence_timeout_s: float = SILENCE_TIMEOUT_S,
         on_ended: Callable[[str], None] | None = None,
     ) -> None:
@@ -87,11 +89,8 @@ class MediaPeer:
         self._host_addresses = host_addresses
         self._silence_timeout_s = silence_timeout_s
         self._on_ended = on_ended
-        # An empty list, not None: aiortc would ask a public STUN server otherwise.
-        self._connection = RTCPeerConnection(
-            RTCConfiguration(iceServers=list(ice_servers), bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
-        )
-        self._connection.on("connectionstatechange", self._on_state)
+        self._relay_only = relay_only
+        self._connection = self._connect(())
         self._loop = asyncio.get_running_loop()
         self._stage = "new"
         self._transceivers: dict[str, RTCRtpTransceiver] = {}
@@ -108,6 +107,28 @@ class MediaPeer:
         self._pumps: list[asyncio.Task[None]] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing: asyncio.Task[None] | None = None
+
+    def _connect(self, servers: Sequence[IceServer]) -> RTCPeerConnection:
+        connection = RTCPeerConnection(
+            RTCConfiguration(
+                # An empty list, not None: aiortc would ask a public STUN server otherwise.
+                iceServers=[
+                    RTCIceServer(list(each.uris), each.username, each.password) for each in servers
+                ],
+                bundlePolicy=RTCBundlePolicy.MAX_BUNDLE,
+            )
+        )
+        connection.on("connectionstatechange", self._on_state)
+        return connection
+
+    def use_servers(self, servers: Sequence[IceServer]) -> None:
+        """The relays of this call; before `offer` or `answer`. Raise MediaFailed when there are none
+        and nothing else may be used."""
+        if self._stage != "new":
+            raise MediaRefused("this call has been negotiated already")
+        if self._relay_only and not any(each.uris for each in servers):
+            raise MediaFailed("the server offers no relay, and nothing else may be used")
+        self._connection = self._connect([each for each in servers if each.uris])
 
     async def offer(self) -> bytes:
         """The body for an invite: this side's offer, with all its candidates. Raise MediaFailed."""
@@ -223,6 +244,8 @@ class MediaPeer:
     async def _describe(self) -> str:
         """Gather, and give this side's SDP."""
         dtls = next(iter(self._transceivers.values())).sender.transport
+        if self._relay_only:
+            transport.relay_only(dtls.transport)
         if self._host_addresses is not None:
             transport.gather_on(dtls.transport, self._host_addresses)
         transport.bound_queue(dtls.transport)
@@ -232,7 +255,8 @@ class MediaPeer:
         sdp: str = self._connection.localDescription.sdp
         if "a=candidate:" not in sdp:
             await self.close()
-            raise MediaFailed("there is no address to be reached at")
+            where = "the relay gives no address" if self._relay_only else "there is no address"
+            raise MediaFailed(f"{where} to be reached at")
         return sdp
 
     async def _apply(self, sdp: str, kind: description.Kind) -> None:
@@ -271,10 +295,15 @@ class MediaPeer:
         if state == "connected" and not self._up and self._reason is None:
             self._up = True
             self._heard_s = self._loop.time()
+            self._note_pair()
             self._counters.set_up_ms = (self._heard_s - self._negotiated_s) * 1000
             self._settled.set()
         elif state in ("failed", "closed"):
             self._end(state)
+
+    def _note_pair(self) -> None:
+        dtls = next(iter(self._transceivers.values())).sender.transport
+        self._counters.candidates = transport.selected_pair(dtls.transport)
 
     def _end(self, reason: str) -> None:
         if self._reason is not None:

@@ -44,6 +44,9 @@ class CallStatistics(Struct, frozen=True, kw_only=True):
     bytes_sent: int
     """All that went through the one transport, above UDP and without ICE's checks."""
     bytes_received: int
+    local_candidate: str | None
+    """Type of the selected pair's local end (RFC 8445 §5.1.1): host, srflx, prflx or relay."""
+    remote_candidate: str | None
     mos: float | None
     """Estimated for the arriving audio (ITU-T G.107, see `quality`)."""
     audio_codec: str | None
@@ -61,6 +64,8 @@ class Counters:
     video_frames_decoded: int = 0
     audio_samples_received: int = 0
     codecs: dict[str, str] = field(default_factory=dict)
+    candidates: tuple[str, str] | None = None
+    """Types of the selected pair."""
 
 
 def compose(counters: Counters, report: Iterable[RTCStats]) -> CallStatistics:
@@ -98,6 +103,8 @@ def compose(counters: Counters, report: Iterable[RTCStats]) -> CallStatistics:
         round_trip_ms=round_trip_ms,
         bytes_sent=sum(entry.bytesSent for entry in transports),
         bytes_received=sum(entry.bytesReceived for entry in transports),
+        local_candidate=counters.candidates[0] if counters.candidates else None,
+        remote_candidate=counters.candidates[1] if counters.candidates else None,
         mos=_mos(inbound, round_trip_ms),
         audio_codec=counters.codecs.get("audio"),
         video_codec=counters.codecs.get("video"),

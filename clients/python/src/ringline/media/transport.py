@@ -32,6 +32,21 @@ def gather_on(ice: RTCIceTransport, hosts: Sequence[str]) -> None:
     connection.get_component_candidates = gather_exactly
 
 
+def relay_only(ice: RTCIceTransport) -> None:
+    """Gather relayed addresses and no others (RFC 9429 §3.5.3)."""
+    connection: Any = ice.iceGatherer._connection
+    connection._transport_policy = TransportPolicy.RELAY
+
+
+def selected_pair(ice: RTCIceTransport) -> tuple[str, str] | None:
+    """The types of the two candidates that media flows between: host, srflx, prflx or relay."""
+    connection: Any = ice.iceGatherer._connection
+    pair = connection._nominated.get(1)
+    if pair is None:
+        return None
+    return str(pair.local_candidate.type), str(pair.remote_candidate.type)
+
+
 def bound_queue(ice: RTCIceTransport, datagrams_max: int = QUEUE_DATAGRAMS_MAX) -> None:
     """Limit what waits to be decrypted; the oldest goes first."""
     connection: Any = ice.iceGatherer._connection

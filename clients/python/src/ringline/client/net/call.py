@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
-from ringline.client.call_media import CallMedia, MediaFactory
+from ringline.client.call_media import CallMedia, IceServers, MediaFactory
 from ringline.client.call_side import (
     Answered,
     CallPhase,
@@ -49,6 +49,7 @@ class Call:
         request: Request,
         lists: DeviceLists,
         on_changed: Callable[["Call"], None],
+        ice_servers: IceServers,
     ) -> None:
         self._side = side
         self.account = account
@@ -56,6 +57,7 @@ class Call:
         self._request = request
         self._lists = lists
         self._on_changed = on_changed
+        self._ice_servers = ice_servers
         self._media: CallMedia | None = None
         self._task: asyncio.Task[None] | None = None
         self._closing: asyncio.Task[None] | None = None
@@ -222,6 +224,7 @@ class Call:
     async def _accept_offer(self, offer: CallEvent, media: CallMedia) -> None:
         """Answer the other side's offer."""
         self._media = media
+        media.use_servers(await self._ice_servers(offer.call))
         answer = await media.answer(offer.body)
         bodies = await self._lists.answer(offer.sender, answer)
         frame = CallFrame(call=offer.call, kind=CallKind.ACCEPT, bodies=bodies)
@@ -248,6 +251,7 @@ class OutgoingCall(Call):
 
     async def _dial(self, lifetime_s: int) -> CallStatus:
         self._media = self._make_media()
+        self._media.use_servers(await self._ice_servers(self.id))
         offer = await self._media.offer()
         self._lifetime_s = lifetime_s
         for attempt in range(INVITE_ATTEMPTS_MAX):

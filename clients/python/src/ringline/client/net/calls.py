@@ -7,7 +7,7 @@ from functools import partial
 from typing import Final
 from uuid import UUID
 
-from ringline.client.call_media import MediaFactory
+from ringline.client.call_media import IceServers, MediaFactory
 from ringline.client.call_side import TERMINAL, CallPhase, CallSide, EndReason
 from ringline.client.errors import ProtocolBroken, Refused, RinglineError
 from ringline.client.events import CallChanged, CallReceived, Event
@@ -38,6 +38,7 @@ class Calls:
         new_id: Callable[[], UUID],
         now: Callable[[], int],
         show: Callable[[Event], None],
+        ice_servers: IceServers,
     ) -> None:
         self._own = own
         self._ask = ask
@@ -45,6 +46,7 @@ class Calls:
         self._new_id = new_id
         self._now = now
         self._show = show
+        self._ice_servers = ice_servers
         self._calls: dict[UUID, Call] = {}
         self._over: deque[UUID] = deque(maxlen=ENDED_CALLS_MAX)
         self._dialling: dict[UUID, OutgoingCall] = {}
@@ -57,7 +59,9 @@ class Calls:
     async def place(self, account: UUID, media: MediaFactory, lifetime_s: int) -> OutgoingCall:
         """Raise as `OutgoingCall.dial`."""
         side = CallSide(self._new_id(), placed=True)
-        call = OutgoingCall(side, account, self._request, self._lists, self._changed)
+        call = OutgoingCall(
+            side, account, self._request, self._lists, self._changed, self._ice_servers
+        )
         call.prepare(media)
         self._calls[call.id] = call
         self._dialling[account] = call
@@ -173,7 +177,9 @@ class Calls:
 
     def _ring(self, invite: CallEvent) -> None:
         side = CallSide(invite.call, placed=False)
-        call = IncomingCall(side, invite.caller, self._request, self._lists, self._changed)
+        call = IncomingCall(
+            side, invite.caller, self._request, self._lists, self._changed, self._ice_servers
+        )
         call.offered(invite)
         ringing = sum(known.phase is CallPhase.RINGING for known in self._calls.values())
         self._calls[call.id] = call
