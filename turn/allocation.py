@@ -31,8 +31,6 @@ class Channel:
     """As the client names it."""
     target: Address
     """Where its datagrams really go."""
-    is_own: bool
-    """The peer is an address of this node: only a live relayed port may be reached."""
     expires_s: float
 
 

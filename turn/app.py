@@ -4,6 +4,7 @@ import asyncio
 import secrets as random
 import time
 from collections.abc import Callable, Sequence
+from ipaddress import ip_address
 from typing import Final
 
 import structlog
@@ -109,7 +110,7 @@ class Relay:
 
     def _make_server(self, host: str, ports: Ports) -> Server:
         settings = self._settings
-        external = settings.external_address or host
+        external = str(ip_address(settings.external_address or host))
         return Server(
             settings,
             self._secrets,
@@ -163,9 +164,8 @@ class Relay:
         assert self._server is not None
         self._server.peer_data(port, data, source, time.monotonic())
 
-    def _send(self, data: bytes, client: Address) -> None:
-        if self._socket is not None:
-            self._socket.send(data, client)
+    def _send(self, data: bytes, client: Address) -> bool:
+        return self._socket is not None and self._socket.send(data, client)
 
     # Time.
 

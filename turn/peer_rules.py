@@ -9,7 +9,7 @@ as the standard library knows them.
 import ipaddress
 from typing import Final
 
-_EMBEDDING: Final = tuple(
+_REFUSED_6: Final = tuple(
     ipaddress.IPv6Network(text)
     for text in (
         "::/96",  # IPv4-compatible, RFC 4291 §2.5.5.1; with the unspecified and loopback addresses
@@ -21,10 +21,13 @@ _EMBEDDING: Final = tuple(
         "2001::/32",  # Teredo, RFC 4380
         "fec0::/10",  # site-local, RFC 3879
         "5f00::/16",  # segment routing, RFC 9602
+        "3fff::/20",  # documentation, RFC 9637
     )
 )
 _RETIRED: Final = ipaddress.IPv4Network("192.88.99.0/24")
 """6to4 relays' anycast, RFC 7526."""
+_GLOBAL_6: Final = ipaddress.IPv6Network("2000::/3")
+"""All that is given out of the IPv6 space."""
 _SPECIAL_6: Final = ipaddress.IPv6Network("2001::/23")
 """IETF protocol assignments, RFC 2928: some of them count as global."""
 _ASSIGNED_4: Final = ipaddress.IPv4Network("192.0.0.0/24")
@@ -41,11 +44,13 @@ def may_be_peer(address: str, *, allow_private: bool) -> bool:
     if isinstance(ip, ipaddress.IPv6Address):
         if allow_private and ip.is_loopback:
             return True
-        if any(ip in network for network in _EMBEDDING) or ip in _SPECIAL_6:
+        if any(ip in network for network in _REFUSED_6) or ip in _SPECIAL_6:
             return False
     elif ip in _RETIRED or ip in _ASSIGNED_4:
         return False
-    return ip.is_global or (allow_private and _is_private(ip))
+    if ip.is_global and (ip.version == 4 or ip in _GLOBAL_6):
+        return True
+    return allow_private and _is_private(ip)
 
 
 _BROADCAST: Final = ipaddress.IPv4Address("255.255.255.255")

@@ -64,7 +64,7 @@ class Place:
 
 
 class Server:
-    """`send(data, client)` sends from the listening port. `now_s` never goes back; `utc_s()` is the
+    """`send(data, client)` sends from the listening port, False: not taken. `now_s` never goes back; `utc_s()` is the
     wall clock, for credentials alone."""
 
     def __init__(
@@ -75,7 +75,7 @@ class Server:
         *,
         ports: RelayedPorts,
         deadlines: Deadlines,
-        send: Callable[[bytes, Address], None],
+        send: Callable[[bytes, Address], bool],
         utc_s: Callable[[], float],
         entropy: Callable[[int], bytes],
     ) -> None:
@@ -88,6 +88,7 @@ class Server:
         self._deadlines = deadlines
         self._send = send
         self._utc_s = utc_s
+        self._entropy = entropy
         self._own = place.own_addresses
         self._realm = settings.realm
         self._family = 2 if ":" in place.host else 1
@@ -300,6 +301,9 @@ class Server:
     def _refresh(self, request: Request) -> bytes | None:
         allocation = self._own_allocation(request)
         wished = request.lifetime_s()
+        family = request.message.attributes.get(Attribute.REQUESTED_ADDRESS_FAMILY)
+        if family is not None and family[:1] != bytes([self._family]):
+            raise Refusal(443)
         if wished == 0:
             self._end(allocation, "deleted")
             return request.success([(Attribute.LIFETIME, bytes(4))])
@@ -407,7 +411,6 @@ class Server:
             number=number,
             peer=peer,
             target=self._target(peer),
-            is_own=peer[0] in self._own,
             expires_s=request.now_s + self._settings.channel_lifetime_s,
         )
 
@@ -466,7 +469,7 @@ class Server:
             self.counts.dropped["no-channel"] += 1
         elif not allocation.permits(channel.peer[0], now_s):
             self.counts.dropped["no-permission"] += 1
-        elif channel.is_own and channel.target[1] not in self._by_port:
+        elif not self._is_reachable(channel.peer):
             self.counts.dropped["own-port"] += 1
         else:
             self._to_peer(allocation, data[4 : 4 + size], channel.target)
@@ -483,23 +486,28 @@ class Server:
         allocation = self._by_port.get(port)
         if allocation is None:
             return
-        if peer[0] == self._place.host and peer[1] in self._by_port:
+        if peer[0] in self._own:
+            if not self._is_reachable(peer):
+                self.counts.dropped["own-port"] += 1
+                return
             peer = (self._place.external, peer[1])
         if not allocation.permits(peer[0], now_s):
             self.counts.dropped["no-permission"] += 1
             return
-        self.counts.packets["to_client"] += 1
-        self.counts.octets["to_client"] += len(data)
         channel = allocation.channel_of.get(peer)
         if channel is not None and channel.expires_s > now_s:
-            head = channel.number << 16 | len(data)
-            self._send(head.to_bytes(4, "big") + data, allocation.client)
+            datagram = (channel.number << 16 | len(data)).to_bytes(4, "big") + data
+        else:
+            datagram = self._data_indication(data, peer)
+        if not self._send(datagram, allocation.client):
+            self.counts.dropped["unsent"] += 1
             return
-        self._send(self._data_indication(data, peer), allocation.client)
+        self.counts.packets["to_client"] += 1
+        self.counts.octets["to_client"] += len(data)
 
     def _data_indication(self, data: bytes, peer: Address) -> bytes:
-        """§11.4. Indications are not answered, so that the transaction id matters to nobody."""
-        transaction_id = bytes(12)
+        """§11.3."""
+        transaction_id = self._entropy(12)
         return stun.encode(
             Method.DATA,
             Class.INDICATION,

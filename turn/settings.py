@@ -1,5 +1,6 @@
 """What an operator may say about the relay, each key with its default and bounds."""
 
+from ipaddress import ip_address
 from typing import Annotated
 
 from msgspec import Meta, Struct
@@ -16,7 +17,7 @@ class RelaySettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     port: Port = 3478
     """UDP. 0 takes a free one."""
     external_address: str = ""
-    """What clients are told, when the machine is behind an address translation; empty: `host`."""
+    """The IP address that clients are told, when the machine is behind an address translation; empty: `host`."""
     relayed_port_min: Annotated[int, Meta(ge=1024, le=65535)] = 49152
     relayed_port_max: Annotated[int, Meta(ge=1024, le=65535)] = 65535
     admin_host: str = "127.0.0.1"
@@ -55,6 +56,10 @@ class RelaySettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """How often the node says in the registry that it is there, and how busy."""
 
     def __post_init__(self) -> None:
+        if self.host in ("", "0.0.0.0", "::"):  # noqa: S104 - compared, not bound
+            raise ValueError("host must be one address: relayed addresses are taken on it")
+        if ip_address(self.external_address or "192.0.2.1").is_unspecified:
+            raise ValueError("external_address must be one that clients can reach")
         if self.relayed_port_min > self.relayed_port_max:
             raise ValueError("relayed_port_min is above relayed_port_max")
         if self.allocation_lifetime_s > self.allocation_lifetime_s_max:
