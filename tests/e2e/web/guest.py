@@ -104,7 +104,7 @@ class Received:
             return
         picture = frame.to_ndarray(format="rgb24")
         if self._last is not None and self._last.shape == picture.shape:
-            self.changes += bool(np.abs(picture.astype(int) - self._last).mean() > 1)
+            self.changes += bool(np.abs(picture.astype(int) - self._last).max() > 60)
         self._last = picture.astype(int)
         self.rgb = tuple(float(part) for part in picture.mean(axis=(0, 1)))  # type: ignore[assignment]  # three channels
 

@@ -17,6 +17,8 @@ from tests.e2e.web.walk import phase, screen, sign_in
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
+AEAD: Final = "SRTP_AEAD_AES_128_GCM"
+"""RFC 7714, as the IANA registry of DTLS-SRTP profiles calls it."""
 RED, BLUE = (200, 30, 30), (30, 30, 200)
 DEADLINE_S: Final = 40.0
 SAMPLES: Final = 3
@@ -126,7 +128,8 @@ async def judge_page(tab: Visit) -> None:
         assert all(
             new > old > 0 for old, new in zip(before["energy"], after["energy"], strict=True)
         )
-    assert samples[-1]["ciphers"] == ["AEAD_AES_128_GCM"]
+    ciphers = samples[-1]["ciphers"]
+    assert ciphers == [AEAD], ciphers
     for name, channel in (("Red", 0), ("Blue", 2), ("Ann (you)", 1)):
         means, _ = pictures[0][name]
         assert max(range(3), key=lambda c: means[c]) == channel, (name, means)

@@ -113,7 +113,7 @@ export class Peer {
     if (this.over) return;
     await this.connection.setRemoteDescription({ type: "answer", sdp: answer.sdp });
     this.pending = null;
-    this.take(answer);
+    this.take(answer, offer);
     if (this.sections.fit(this.wanted)) this.again = true;
   }
 
@@ -140,10 +140,11 @@ export class Peer {
     };
   }
 
-  private take(answer: Answer): void {
+  private take(answer: Answer, offer: Offer): void {
     for (const publishing of this.publishing) {
       const mid = publishing.transceiver.mid;
       publishing.track = mid === null ? null : (answer.published[mid] ?? null);
+      publishing.told = offer.publish?.[mid ?? ""]?.muted ?? publishing.told;
     }
     for (const section of [...this.sections.all]) {
       const mid = section.transceiver.mid;
