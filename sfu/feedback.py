@@ -86,7 +86,7 @@ class Feedback:
             return
         reception.heard(info, now_s)
         if not producer.paused:
-            for consumer in producer.consumers.values():
+            for consumer in self._router.watchers(producer):
                 self._report_to(consumer, info)
 
     def _report_to(self, consumer: Consumer, info: rtcp.SenderInfo) -> None:

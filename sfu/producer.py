@@ -3,15 +3,12 @@
 from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from ringline.protocol.sfu import TrackKind
 from sfu.codec import Codec
+from sfu.plane import ProducerCounters
 from sfu.rtcp import ReportBlock, SenderInfo
-
-if TYPE_CHECKING:
-    from sfu.consumer import Consumer
-    from sfu.plane import ProducerCounters
 
 REPAIR_INTERVAL_S: Final = 0.1
 """A publisher is asked for one packet again at most this often."""
@@ -75,7 +72,7 @@ class Reception:
         self.sender = info
         self.sender_at_s = now_s
 
-    def block(self, ssrc: int, counters: "ProducerCounters", now_s: float) -> ReportBlock:
+    def block(self, ssrc: int, counters: ProducerCounters, now_s: float) -> ReportBlock:
         expected = counters.packets + counters.lost
         expected_now = expected - self.expected
         lost_now = expected_now - (counters.packets - self.received)
@@ -113,6 +110,5 @@ class Producer:
     cname: str
     live: bool = False
     """The plane has it."""
-    consumers: dict[int, "Consumer"] = field(default_factory=dict)
     repairs: Repairs = field(default_factory=Repairs)
     reception: Reception = field(default_factory=Reception)

@@ -43,6 +43,8 @@ class Router:
         """Peer: its producers by mid."""
         self._consumers: dict[int, dict[str, Consumer]] = {}
         """Peer: what it receives, by mid."""
+        self._watchers: dict[int, dict[int, Consumer]] = {}
+        """Producer: its consumers."""
         self._by_ssrc: dict[tuple[int, int], Consumer] = {}
 
     # What was negotiated.
@@ -63,6 +65,7 @@ class Router:
             cname=track.participant,
         )
         self._producers[track.id] = producer
+        self._watchers[producer.id] = {}
         self._by_peer.setdefault(peer, {})[track.mid] = producer
         self._install(producer)
         return producer
@@ -70,8 +73,9 @@ class Router:
     def unpublish(self, track: str) -> None:
         producer = self._producers.pop(track)
         del self._by_peer[producer.peer][producer.mid]
-        for consumer in list(producer.consumers.values()):
+        for consumer in self.watchers(producer):
             self.stop_consuming(consumer)
+        del self._watchers[producer.id]
         if producer.live:
             producer.live = False
             self._plane.unpublish(producer.id)
@@ -81,7 +85,7 @@ class Router:
         producer.paused = paused
         if producer.live:
             self._plane.pause(producer.id, paused)
-            if not paused and producer.consumers:
+            if not paused and self.watchers(producer):
                 self._wanted(producer)
 
     def consume(self, peer: int, track: str, section: Section, codec: Codec) -> Consumer:
@@ -97,14 +101,14 @@ class Router:
             mid_extension=section.extensions.get(MID_URI, 0),
             audio_level_extension=section.extensions.get(AUDIO_LEVEL_URI, 0),
         )
-        producer.consumers[consumer.id] = consumer
+        self._watchers[producer.id][consumer.id] = consumer
         self._consumers.setdefault(peer, {})[section.mid] = consumer
         self._by_ssrc[peer, consumer.ssrc] = consumer
         self._install_consumer(consumer)
         return consumer
 
     def stop_consuming(self, consumer: Consumer) -> None:
-        del consumer.producer.consumers[consumer.id]
+        del self._watchers[consumer.producer.id][consumer.id]
         del self._consumers[consumer.peer][consumer.mid]
         del self._by_ssrc[consumer.peer, consumer.ssrc]
         if consumer.live:
@@ -151,7 +155,7 @@ class Router:
         )
         if producer.paused:
             self._plane.pause(producer.id, True)
-        for consumer in producer.consumers.values():
+        for consumer in self.watchers(producer):
             self._install_consumer(consumer)
 
     def _install_consumer(self, consumer: Consumer) -> None:
@@ -192,6 +196,9 @@ class Router:
     def consumers_of(self, peer: int) -> dict[str, Consumer]:
         return self._consumers.get(peer, {})
 
+    def watchers(self, producer: Producer) -> list[Consumer]:
+        return list(self._watchers[producer.id].values())
+
     def consumer_by_ssrc(self, peer: int, ssrc: int) -> Consumer | None:
         return self._by_ssrc.get((peer, ssrc))
 
@@ -204,9 +211,6 @@ class Router:
 
     def own_ssrc(self, peer: int) -> int | None:
         return self._connected.get(peer)
-
-    def all_producers(self) -> Iterable[Producer]:
-        return self._producers.values()
 
     def is_video(self, producer: Producer) -> bool:
         return producer.kind is TrackKind.VIDEO
