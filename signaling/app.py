@@ -223,11 +223,12 @@ class Gateway:
 
     def _operations(self) -> Operations:
         settings, messaging = self._settings, self._messaging
-        group_calls = GroupCallDesk(
+        self._group_calls = GroupCallDesk(
             records=messaging.records,
             registry=messaging.registry,
             bus=messaging.bus,
             signer=self._secrets.tickets,
+            metrics=self._metrics,
             calls_per_account_hour=settings.group_calls_per_account_hour,
             tickets_per_account_minute=settings.join_tickets_per_account_minute,
             clock=self._clock,
@@ -237,10 +238,11 @@ class Gateway:
             records=messaging.records,
             registry=messaging.registry,
             secrets=self._secrets,
+            metrics=self._metrics,
             credentials_per_account_hour=settings.relay_credentials_per_account_hour,
             clock=self._clock,
         )
-        return Operations(messaging, self._call_desk, group_calls, relays)
+        return Operations(messaging, self._call_desk, self._group_calls, relays)
 
     def _login(self) -> Login:
         return Login(
@@ -315,6 +317,7 @@ class Gateway:
 
     async def _sweep(self) -> None:
         await self._operator_accounts.sweep()
+        await self._group_calls.sweep()
         for _ in range(SWEEP_BATCHES_MAX):
             swept = await self._messaging.queues.sweep(self._clock(), SWEEP_BATCH_ENTRIES_MAX)
             if swept < SWEEP_BATCH_ENTRIES_MAX:

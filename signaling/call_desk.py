@@ -119,6 +119,8 @@ class CallDesk:
         if known is not None and _pair(known.caller, known.callee) != pair:
             raise refuse(ProblemType.ID_REUSED)
         if known is None:
+            if await self._records.group_calls.show(frame.call) is not None:
+                raise refuse(ProblemType.ID_REUSED)
             await self._check_devices(callee, frame)
             if not await self._contacts.is_accepted(callee, sender.account):
                 raise refuse(ProblemType.NOT_ACCEPTED)
@@ -190,6 +192,10 @@ class CallDesk:
                     await self._relay_deadlines.put(known.call, now, RELAY_DEADLINE_MS)
                 elif known.state is CallState.RINGING:
                     await self._relay_deadlines.lift(known.call)
+                    # Whoever ended it meanwhile may have put its end before this lifted it.
+                    row = await self._records.call(known.call)
+                    if row is not None and decode_call(row).state is CallState.ENDED:
+                        await self._relay_deadlines.put(known.call, now, RELAY_DEADLINE_MS)
         except WorldError as error:
             _log.warning("relays not told of a call", error=str(error))
 

@@ -14,6 +14,7 @@ from backplane.bus.ports import Bus, GroupCallEnded, MemberRemoved
 from backplane.registry.ports import Budget, Registry
 from backplane.storage.group_calls import GroupCallRecord
 from backplane.storage.records import Records
+from backplane.telemetry.metrics import Metrics
 from backplane.tickets import TicketSigner
 from messaging.errors import rate_limited, refuse
 from messaging.secret import Entropy, make_token
@@ -25,6 +26,9 @@ ROLE: Final = "sfu"
 PLACEMENT_MS: Final = 60_000
 """Until the node itself holds the call: the one who is sent there has this long to arrive."""
 LIFETIME_MS: Final = limits.GROUP_CALL_LIFETIME_S_MAX * 1000
+RETENTION_MS: Final = 30 * 24 * 3600 * 1000
+"""An ended call is shown this long."""
+SWEEP_CALLS_MAX: Final = 100
 TICKET_ID_BYTES: Final = 16
 
 
@@ -36,6 +40,7 @@ class GroupCallDesk:
         registry: Registry,
         bus: Bus,
         signer: TicketSigner | None,
+        metrics: Metrics,
         calls_per_account_hour: int,
         tickets_per_account_minute: int,
         clock: Callable[[], int],
@@ -45,6 +50,7 @@ class GroupCallDesk:
         self._registry = registry
         self._bus = bus
         self._signer = signer
+        self._metrics = metrics
         self._calls_per_account_hour = calls_per_account_hour
         self._tickets_per_account_minute = tickets_per_account_minute
         self._clock = clock
@@ -67,6 +73,10 @@ class GroupCallDesk:
         made = await self._records.group_calls.create(record)
         if made is None:
             raise refuse(ProblemType.ID_REUSED)
+        # Who gathered addresses before this call was made may go on to use the relay for it.
+        if self._ended_at(made) is None:
+            await self._registry.relay_deadlines.lift(wish.call)
+        self._count("created")
         return self._describe(made)
 
     async def show(self, caller: Address, call: UUID) -> resources.GroupCall:
@@ -80,10 +90,13 @@ class GroupCallDesk:
         if self._signer is None:
             raise refuse(ProblemType.UNAVAILABLE, "this server has no key for join tickets")
         await self._spend(Budget(f"ticket:{caller.account}", self._tickets_per_account_minute, 60))
+        # Before anything is read: a removal that this misses is later than the ticket, which the
+        # node then refuses.
+        now_s = self._clock() // 1000
         await self._admit(caller, call, wish.link_token)
         node = await self._place(call)
-        now_s = self._clock() // 1000
         id_ = urlsafe_b64encode(self._entropy(TICKET_ID_BYTES)).rstrip(b"=").decode()
+        self._metrics.join_tickets_issued.inc()
         return resources.JoinTicket(
             ticket=self._signer.sign(caller, call, node, id_, now_s),
             node=node,
@@ -97,16 +110,37 @@ class GroupCallDesk:
         await self._of_creator(caller, call)
         if account == caller.account:
             raise refuse(ProblemType.INVALID, "account: whoever made the call ends it instead")
+        most = limits.GROUP_CALL_MEMBERS_MAX
+        now = self._clock()
+        if not await self._records.group_calls.remove_member(call, account, now, most):
+            # Nobody new can come in any more, this account neither.
+            raise refuse(ProblemType.FORBIDDEN, "the call has as many members as it may")
         await self._registry.removals.put(call, account, self._clock(), LIFETIME_MS)
-        await self._records.group_calls.remove_member(call, account)
         await self._bus.tell_all(MemberRemoved(call=call, account=account))
+        self._count("member-removed")
 
     async def end(self, caller: Address, call: UUID) -> None:
         """For everybody. Raises Refused (not-found, forbidden)."""
         await self._of_creator(caller, call)
+        await self._records.group_calls.end(call, self._clock())
+        await self._tell_ended(call)
+        self._count("ended")
+
+    async def sweep(self) -> int:
+        """End the calls that are too old, and forget those that ended long ago: how many ended."""
         now = self._clock()
-        await self._records.group_calls.end(call, now)
-        await self._registry.relay_deadlines.put(call, now, LIFETIME_MS)
+        group_calls = self._records.group_calls
+        expired = await group_calls.aged(now - LIFETIME_MS, SWEEP_CALLS_MAX)
+        for call in expired:
+            # Told first: what fails is done again by the next sweep.
+            await self._tell_ended(call)
+            if await group_calls.end(call, now):
+                self._count("expired")
+        await group_calls.forget(now - RETENTION_MS, SWEEP_CALLS_MAX)
+        return len(expired)
+
+    async def _tell_ended(self, call: UUID) -> None:
+        await self._registry.relay_deadlines.put(call, self._clock(), LIFETIME_MS)
         await self._bus.tell_all(GroupCallEnded(call=call))
 
     async def _admit(self, caller: Address, call: UUID, link_token: str | None) -> None:
@@ -116,7 +150,7 @@ class GroupCallDesk:
         known = caller.account in (record.creator, *record.members)
         if not known and not _is_right(link_token, record):
             raise refuse(ProblemType.NOT_FOUND)
-        if await self._registry.removals.get(call, caller.account) is not None:
+        if caller.account in record.removed:
             raise refuse(ProblemType.FORBIDDEN, "this account was removed from the call")
         if self._ended_at(record) is not None:
             raise refuse(ProblemType.CALL_STATE, "the call has ended")
@@ -155,12 +189,11 @@ class GroupCallDesk:
         if exhausted is not None:
             raise rate_limited(exhausted.retry_after_s)
 
+    def _count(self, event: str) -> None:
+        self._metrics.group_call_events.labels(event=event).inc()
+
     def _ended_at(self, record: GroupCallRecord) -> int | None:
-        """Also by its age."""
-        if record.ended_at is not None:
-            return record.ended_at
-        end = record.created_at + LIFETIME_MS
-        return end if self._clock() >= end else None
+        return ended_at(record, self._clock())
 
     def _describe(self, record: GroupCallRecord) -> resources.GroupCall:
         return resources.GroupCall(
@@ -171,6 +204,14 @@ class GroupCallDesk:
             created_at=record.created_at,
             ended_at=self._ended_at(record),
         )
+
+
+def ended_at(record: GroupCallRecord, now: int) -> int | None:
+    """UTC milliseconds; also by its age, before the sweep has written that down."""
+    if record.ended_at is not None:
+        return record.ended_at
+    end = record.created_at + LIFETIME_MS
+    return end if now >= end else None
 
 
 def _is_right(link_token: str | None, record: GroupCallRecord) -> bool:

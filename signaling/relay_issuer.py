@@ -11,12 +11,14 @@ from uuid import UUID
 from backplane.registry.ports import Budget, Node, Registry
 from backplane.relay_credentials import issue
 from backplane.storage.records import Records
+from backplane.telemetry.metrics import Metrics
 from messaging.errors import rate_limited, refuse
 from ringline.protocol import limits, resources
 from ringline.protocol.problems import ProblemType
 from ringline.protocol.types import Address, CallState
 from signaling.call_desk import decode_call
 from signaling.gateway_secrets import GatewaySecrets
+from signaling.group_call_desk import ended_at
 
 PLACING_S: Final = limits.RELAY_ALLOCATE_S
 RELAYS_MAX: Final = 2
@@ -31,12 +33,14 @@ class RelayIssuer:
         records: Records,
         registry: Registry,
         secrets: GatewaySecrets,
+        metrics: Metrics,
         credentials_per_account_hour: int,
         clock: Callable[[], int],
     ) -> None:
         self._records = records
         self._registry = registry
         self._secrets = secrets
+        self._metrics = metrics
         self._per_account_hour = credentials_per_account_hour
         self._clock = clock
 
@@ -53,6 +57,7 @@ class RelayIssuer:
         username, password = issue(
             self._secrets.relay_secret, caller.account, call, allocate_until_s, refresh_until_s
         )
+        self._metrics.relay_credentials_issued.inc()
         return resources.RelayCredentials(
             uris=[relay.address for relay in sorted(relays, key=_load)[:RELAYS_MAX]],
             username=username,
@@ -70,22 +75,32 @@ class RelayIssuer:
 
     async def _admit(self, caller: Address, call: UUID) -> None:
         """Calls of others are answered as unknown ones would be, if those were refused."""
+        if await self._takes_part(caller, call):
+            return
+        until = self._clock() + PLACING_S * 1000
+        lifetime_ms = limits.RELAY_REFRESH_S_MAX * 1000
+        await self._registry.relay_deadlines.put_new(call, until, lifetime_ms)
+        if await self._takes_part(caller, call):
+            # Placed in between, and the deadline perhaps lifted before it was put.
+            await self._registry.relay_deadlines.lift(call)
+
+    async def _takes_part(self, caller: Address, call: UUID) -> bool:
+        """False: there is no such call yet. Raises Refused."""
         placed = await self._records.call(call)
         if placed is not None:
             if caller.account not in (placed.caller, placed.callee):
                 raise refuse(ProblemType.NOT_FOUND)
             if decode_call(placed).state is CallState.ENDED:
                 raise refuse(ProblemType.CALL_STATE, "the call has ended")
-            return
+            return True
         group = await self._records.group_calls.show(call)
         if group is None:
-            until = self._clock() + PLACING_S * 1000
-            lifetime_ms = limits.RELAY_REFRESH_S_MAX * 1000
-            await self._registry.relay_deadlines.put_new(call, until, lifetime_ms)
-        elif caller.account not in (group.creator, *group.members):
+            return False
+        if caller.account not in (group.creator, *group.members):
             raise refuse(ProblemType.NOT_FOUND)
-        elif group.ended_at is not None:
+        if ended_at(group, self._clock()) is not None:
             raise refuse(ProblemType.CALL_STATE, "the call has ended")
+        return True
 
 
 def _load(node: Node) -> tuple[float, str]:

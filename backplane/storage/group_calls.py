@@ -20,6 +20,8 @@ class GroupCallRecord:
     """Kept as it is: those who may join are shown it again, to pass it on."""
     created_at: int
     ended_at: int | None = None
+    removed: tuple[UUID, ...] = ()
+    """May not come back, whatever they show; by id."""
 
 
 class GroupCalls(Protocol):
@@ -32,6 +34,15 @@ class GroupCalls(Protocol):
         """False: unknown, or ended before."""
 
     async def add_member(self, call: UUID, account: UUID, members_max: int) -> bool:
-        """True: it is one now, or was. False: there are `members_max`, or no such call."""
+        """True: it is one now, or was. False: it was removed, there are `members_max` (the removed
+        counted in), or no such call."""
 
-    async def remove_member(self, call: UUID, account: UUID) -> bool: ...
+    async def remove_member(self, call: UUID, account: UUID, at: int, members_max: int) -> bool:
+        """For good, whether it is a member or not yet. True: it is removed now, or was. False: no such
+        call, or one more, who could not become a member, beside `members_max`."""
+
+    async def aged(self, created_until: int, calls_max: int) -> tuple[UUID, ...]:
+        """Those that were made by then and have not ended, the oldest first."""
+
+    async def forget(self, ended_until: int, calls_max: int) -> int:
+        """Delete calls that had ended by then, with their members: how many."""

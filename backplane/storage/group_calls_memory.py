@@ -27,19 +27,48 @@ class MemoryGroupCalls:
 
     async def add_member(self, call: UUID, account: UUID, members_max: int) -> bool:
         known = self._calls.get(call)
-        if known is None:
+        if known is None or account in known.removed:
             return False
         if account not in known.members:
-            if len(known.members) >= members_max:
+            if _listed(known) >= members_max:
                 return False
             members = tuple(sorted({*known.members, account}))
             self._calls[call] = replace(known, members=members)
         return True
 
-    async def remove_member(self, call: UUID, account: UUID) -> bool:
+    async def remove_member(self, call: UUID, account: UUID, at: int, members_max: int) -> bool:
+        del at
         known = self._calls.get(call)
-        if known is None or account not in known.members:
+        if known is None:
             return False
-        kept = tuple(member for member in known.members if member != account)
-        self._calls[call] = replace(known, members=kept)
+        if account not in (*known.members, *known.removed) and _listed(known) >= members_max:
+            return False
+        self._calls[call] = replace(
+            known,
+            members=tuple(member for member in known.members if member != account),
+            removed=tuple(sorted({*known.removed, account})),
+        )
         return True
+
+    async def aged(self, created_until: int, calls_max: int) -> tuple[UUID, ...]:
+        due = [
+            known
+            for known in self._calls.values()
+            if known.ended_at is None and known.created_at <= created_until
+        ]
+        due.sort(key=lambda known: (known.created_at, known.call))
+        return tuple(known.call for known in due[:calls_max])
+
+    async def forget(self, ended_until: int, calls_max: int) -> int:
+        old = [
+            known.call
+            for known in self._calls.values()
+            if known.ended_at is not None and known.ended_at <= ended_until
+        ][:calls_max]
+        for call in old:
+            del self._calls[call]
+        return len(old)
+
+
+def _listed(call: GroupCallRecord) -> int:
+    return len(call.members) + len(call.removed)

@@ -3,6 +3,7 @@
 from uuid import UUID
 
 import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from backplane.storage.group_calls import GroupCallRecord
 from backplane.storage.records_tables import group_call_members as members
@@ -40,14 +41,13 @@ class SqlGroupCalls:
         if not rows:
             return None
         listed = await self._database.all(
-            sa.select(members.c.account)
-            .where(members.c.call == call.bytes)
-            .order_by(members.c.account)
+            sa.select(members).where(members.c.call == call.bytes).order_by(members.c.account)
         )
         return GroupCallRecord(
             call=call,
             creator=UUID(bytes=rows[0].creator),
-            members=tuple(UUID(bytes=row.account) for row in listed),
+            members=tuple(UUID(bytes=row.account) for row in listed if row.removed_at is None),
+            removed=tuple(UUID(bytes=row.account) for row in listed if row.removed_at is not None),
             link_token=rows[0].link_token,
             created_at=rows[0].created_at,
             ended_at=rows[0].ended_at,
@@ -64,29 +64,66 @@ class SqlGroupCalls:
 
     async def add_member(self, call: UUID, account: UUID, members_max: int) -> bool:
         async with self._database.writing() as connection:
-            row = await connection.execute(
-                sa.select(calls.c.call).where(calls.c.call == call.bytes).with_for_update()
-            )
-            if row.one_or_none() is None:
+            listed = await _listed(connection, call)
+            if listed is None:
                 return False
-            listed = await connection.execute(
-                sa.select(members.c.account).where(members.c.call == call.bytes)
-            )
-            known = set(listed.scalars())
-            if account.bytes in known:
-                return True
-            if len(known) >= members_max:
+            if account.bytes in listed:
+                return listed[account.bytes] is None
+            if len(listed) >= members_max:
                 return False
             await connection.execute(
                 sa.insert(members).values(call=call.bytes, account=account.bytes)
             )
             return True
 
-    async def remove_member(self, call: UUID, account: UUID) -> bool:
+    async def remove_member(self, call: UUID, account: UUID, at: int, members_max: int) -> bool:
         async with self._database.writing() as connection:
-            result = await connection.execute(
-                sa.delete(members).where(
-                    members.c.call == call.bytes, members.c.account == account.bytes
+            listed = await _listed(connection, call)
+            if listed is None:
+                return False
+            if account.bytes in listed:
+                await connection.execute(
+                    sa.update(members)
+                    .where(members.c.call == call.bytes, members.c.account == account.bytes)
+                    .values(removed_at=at)
                 )
+                return True
+            if len(listed) >= members_max:
+                return False
+            await connection.execute(
+                sa.insert(members).values(call=call.bytes, account=account.bytes, removed_at=at)
             )
-            return bool(result.rowcount)
+            return True
+
+    async def aged(self, created_until: int, calls_max: int) -> tuple[UUID, ...]:
+        rows = await self._database.all(
+            sa.select(calls.c.call)
+            .where(calls.c.ended_at.is_(None), calls.c.created_at <= created_until)
+            .order_by(calls.c.created_at, calls.c.call)
+            .limit(calls_max)
+        )
+        return tuple(UUID(bytes=row.call) for row in rows)
+
+    async def forget(self, ended_until: int, calls_max: int) -> int:
+        async with self._database.writing() as connection:
+            found = await connection.execute(
+                sa.select(calls.c.call).where(calls.c.ended_at <= ended_until).limit(calls_max)
+            )
+            old = list(found.scalars())
+            if old:
+                await connection.execute(sa.delete(members).where(members.c.call.in_(old)))
+                await connection.execute(sa.delete(calls).where(calls.c.call.in_(old)))
+            return len(old)
+
+
+async def _listed(connection: AsyncConnection, call: UUID) -> dict[bytes, int | None] | None:
+    """Who is or was a member, and when they were removed; the call stays as it is meanwhile."""
+    row = await connection.execute(
+        sa.select(calls.c.call).where(calls.c.call == call.bytes).with_for_update()
+    )
+    if row.one_or_none() is None:
+        return None
+    rows = await connection.execute(
+        sa.select(members.c.account, members.c.removed_at).where(members.c.call == call.bytes)
+    )
+    return {row.account: row.removed_at for row in rows}

@@ -68,4 +68,5 @@ group_call_members = sa.Table(
     metadata,
     sa.Column("call", sa.LargeBinary(16), primary_key=True),
     sa.Column("account", sa.LargeBinary(16), primary_key=True),
+    sa.Column("removed_at", sa.BigInteger, nullable=True),
 )

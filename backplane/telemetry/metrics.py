@@ -62,6 +62,7 @@ class Metrics:
         self._connections()
         self._messages()
         self._accounts()
+        self._group_calls()
         self._backplane()
 
     def _connections(self) -> None:
@@ -104,6 +105,21 @@ class Metrics:
         )
         self.leases_held = self._gauge("leases_held", "Presence leases of this node")
         self.leases = self._counter("leases", "Presence leases, by what became of them", "event")
+
+    def _group_calls(self) -> None:
+        self.group_call_events = self._counter(
+            "group_call_events", "Group calls, by event", "event"
+        )
+        self.join_tickets_issued = self._total("join_tickets_issued", "Join tickets signed")
+        self.relay_credentials_issued = self._total(
+            "relay_credentials_issued", "Relay credentials made"
+        )
+        self.sfu_proxied_open = self._gauge(
+            "sfu_proxied_open", "WebSockets carried to SFU nodes now"
+        )
+        self.sfu_proxied_ended = self._counter(
+            "sfu_proxied_ended", "WebSockets carried to SFU nodes, by why they ended", "reason"
+        )
 
     def _backplane(self) -> None:
         self.registry_errors = self._counter("registry_errors", "Registry calls failed", "call")

@@ -5,6 +5,8 @@ import pytest
 from backplane.bus.ports import (
     AnyBusMessage,
     Displaced,
+    GroupCallEnded,
+    MemberRemoved,
     PresenceChanged,
     Revoked,
     TypingRelayed,
@@ -20,6 +22,8 @@ EVERY_KIND: list[AnyBusMessage] = [
     Revoked(addresses=[PHONE], replaced=True),
     PresenceChanged(account=PHONE.account, state=PresenceState.OFFLINE, last_seen=None),
     TypingRelayed(recipient=uuid4(), sender=PHONE, conversation=uuid4(), state=TypingState.STARTED),
+    MemberRemoved(call=uuid4(), account=uuid4()),
+    GroupCallEnded(call=uuid4()),
 ]
 
 

@@ -76,15 +76,54 @@ async def test_members_are_added_up_to_the_limit(group_calls: GroupCalls) -> Non
     assert shown.members == tuple(sorted([ann, bob]))
 
 
-async def test_a_member_is_removed(group_calls: GroupCalls) -> None:
-    ann, bob = uuid4(), uuid4()
+async def test_who_was_removed_does_not_come_back(group_calls: GroupCalls) -> None:
+    ann, bob, eve = uuid4(), uuid4(), uuid4()
     call = new_call(ann, bob)
     await group_calls.create(call)
-    assert await group_calls.remove_member(call.call, ann)
-    assert not await group_calls.remove_member(call.call, ann)
+    for account in (ann, ann, eve):
+        assert await group_calls.remove_member(call.call, account, NOW, 8)
+    assert not await group_calls.add_member(call.call, ann, 8)
+    assert not await group_calls.add_member(call.call, eve, 8)
+    assert not await group_calls.remove_member(uuid4(), ann, NOW, 8)
     shown = await group_calls.show(call.call)
     assert shown is not None
-    assert shown.members == (bob,)
+    assert (shown.members, shown.removed) == ((bob,), tuple(sorted([ann, eve])))
+
+
+async def test_the_removed_are_counted_in(group_calls: GroupCalls) -> None:
+    ann, bob, eve = uuid4(), uuid4(), uuid4()
+    call = new_call(ann)
+    await group_calls.create(call)
+    assert await group_calls.remove_member(call.call, bob, NOW, 2)
+    assert not await group_calls.add_member(call.call, eve, 2)
+    assert not await group_calls.remove_member(call.call, eve, NOW, 2)
+    assert await group_calls.remove_member(call.call, ann, NOW, 2)
+
+
+async def test_the_oldest_that_go_on_are_found(group_calls: GroupCalls) -> None:
+    made = [GroupCallRecord(uuid4(), uuid4(), (), LINK, NOW + age) for age in range(4)]
+    for call in reversed(made):
+        await group_calls.create(call)
+    await group_calls.end(made[0].call, NOW + 9)
+    ids = [call.call for call in made]
+    assert await group_calls.aged(NOW + 2, 1) == (ids[1],)
+    assert await group_calls.aged(NOW + 2, 9) == (ids[1], ids[2])
+    assert await group_calls.aged(NOW, 9) == ()
+
+
+async def test_ended_calls_are_forgotten(group_calls: GroupCalls) -> None:
+    ann = uuid4()
+    made = [new_call(ann) for _ in range(3)]
+    for call in made:
+        await group_calls.create(call)
+    for place, call in enumerate(made[:2]):
+        await group_calls.end(call.call, NOW + place)
+    assert await group_calls.forget(NOW, 9) == 1
+    assert await group_calls.forget(NOW, 9) == 0
+    assert await group_calls.forget(NOW + 9, 0) == 0
+    assert [await group_calls.show(call.call) is None for call in made] == [True, False, False]
+    assert await group_calls.create(made[0]) is not None
+    assert not await group_calls.add_member(made[0].call, uuid4(), 1)
 
 
 async def test_an_account_is_removed_with_devices_and_contacts(records: Records) -> None:

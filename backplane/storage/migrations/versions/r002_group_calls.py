@@ -22,6 +22,7 @@ def upgrade() -> None:
         "group_call_members",
         sa.Column("call", sa.LargeBinary(16), primary_key=True),
         sa.Column("account", sa.LargeBinary(16), primary_key=True),
+        sa.Column("removed_at", sa.BigInteger, nullable=True),
     )
 
 
