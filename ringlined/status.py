@@ -20,6 +20,13 @@ class Status(Struct, frozen=True, kw_only=True):
     """The gateway's."""
     admin_urls: dict[str, str]
     """Health and metrics by role."""
+    media: dict[str, str]
+    """`host:port` of the UDP sockets, by role."""
+    redis: str
+    """URL of the private Redis; empty when one is configured, or none is used."""
+    config_file: str
+    """Empty: the defaults."""
+    lan: bool
     ready: bool
     """Every role has been ready."""
 

@@ -6,16 +6,7 @@ import msgspec
 import pytest
 
 from ringlined.config import Config, load_config
-from ringlined.embedded import (
-    Embedded,
-    Note,
-    admin_urls,
-    role_command,
-    roles,
-    url,
-    where_to_look,
-    with_free_ports,
-)
+from ringlined.embedded import Embedded, Note, role_command, roles, where_to_look
 from ringlined.status import read_status
 
 
@@ -34,7 +25,7 @@ def with_gateway(**changes: object) -> Config:
 
 
 def note(tmp_path: Path) -> Note:
-    return Note(tmp_path, "http://a", admin_urls(load_config(None)))
+    return Note(embedded(tmp_path))
 
 
 def test_redis_starts_before_the_roles_that_are_told_of_it(tmp_path: Path) -> None:
@@ -61,41 +52,6 @@ def test_a_role_is_started_with_what_up_was_given(tmp_path: Path, name: str) -> 
     assert "--lan" in command
 
 
-def test_port_0_is_decided_once() -> None:
-    chosen = with_free_ports(with_gateway(port=0, admin_port=0))
-    assert chosen.gateway.port > 0
-    assert chosen.gateway.admin_port > 0
-    fixed = with_gateway(port=1000, admin_port=1001)
-    assert with_free_ports(fixed) == fixed
-
-
-def test_a_gateway_on_a_free_port_frees_the_default_ports_of_the_rest() -> None:
-    config = with_gateway(port=0)
-    relay = msgspec.structs.replace(config.relay, port=5_349)
-    chosen = with_free_ports(msgspec.structs.replace(config, relay=relay))
-    assert chosen.relay.port == 5_349
-    assert chosen.relay.admin_port not in (0, config.relay.admin_port)
-    assert chosen.sfu.media_port not in (0, config.sfu.media_port)
-    assert chosen.sfu.signalling_port not in (0, config.sfu.signalling_port)
-
-
-@pytest.mark.parametrize(
-    ("host", "expected"),
-    [
-        ("127.0.0.1", "http://127.0.0.1:8080"),
-        ("0.0.0.0", "http://127.0.0.1:8080"),
-        ("::1", "http://[::1]:8080"),
-    ],
-)
-def test_urls_are_those_of_this_machine(host: str, expected: str) -> None:
-    assert url(with_gateway(host=host)) == expected
-
-
-def test_tls_shows_in_the_url() -> None:
-    config = with_gateway(certificate_file="c.pem", private_key_file="k.pem")
-    assert url(config).startswith("https://")
-
-
 def test_where_to_look_warns_of_an_open_door(tmp_path: Path) -> None:
     assert "NOTE" not in where_to_look(embedded(tmp_path))
     opened = embedded(tmp_path, config=with_gateway(host="0.0.0.0"))
@@ -117,3 +73,10 @@ def test_the_note_follows_the_roles(tmp_path: Path) -> None:
     status = read_status(tmp_path)
     assert status is not None
     assert (status.supervisor, status.roles, status.ready) == (os.getpid(), {"gateway": 5}, False)
+    assert status.media["turn"] == "127.0.0.1:3478"
+
+
+def test_the_note_names_the_private_redis(tmp_path: Path) -> None:
+    made = note(tmp_path)
+    roles(embedded(tmp_path), made, "/usr/bin/redis-server", Path("/run/x"))
+    assert made.redis == "unix:///run/x/redis.sock"

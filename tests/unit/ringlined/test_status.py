@@ -12,6 +12,10 @@ def status(pid: int) -> Status:
         url="http://127.0.0.1:8080",
         admin_url="http://127.0.0.1:9090",
         admin_urls={"gateway": "http://127.0.0.1:9090"},
+        media={"sfu": "127.0.0.1:3480", "turn": "127.0.0.1:3478"},
+        redis="",
+        config_file="",
+        lan=False,
         ready=True,
     )
 
