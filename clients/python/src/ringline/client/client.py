@@ -20,13 +20,18 @@ from typing import Final, Self
 from urllib.parse import urlsplit
 from uuid import UUID
 
+from ringline.client import system
 from ringline.client.app import Online, Platform, build_online, open_platform
 from ringline.client.call_media import MediaFactory
 from ringline.client.content import Content, encode_content, text_content
 from ringline.client.errors import NotRegistered, ProfileInUse, UsageError
 from ringline.client.events import Event
+from ringline.client.group_link import GroupLink
 from ringline.client.net.call import OutgoingCall
+from ringline.client.net.group_call import GroupCall, GroupMedia
+from ringline.client.net.group_socket import open_group_socket
 from ringline.client.net.message import OutgoingMessage
+from ringline.client.net.relays import Relays
 from ringline.client.profile import Profile, profile_directory
 from ringline.client.store import Identity, MessageState, Store
 from ringline.client.store_sqlite import SqliteStore
@@ -38,16 +43,20 @@ from ringline.protocol.resources import (
     Contact,
     Contacts,
     DeviceCredential,
+    JoinTicket,
     LinkCode,
     LinkedDevice,
     Lookup,
     LookupResult,
     NewAccessToken,
     NewDevice,
+    NewGroupCall,
+    NewJoinTicket,
     NewRegistration,
     Registration,
     Verification,
 )
+from ringline.protocol.resources import GroupCall as GroupCallResource
 from ringline.protocol.types import AccountId, ContentType, MessageId, TypingState
 
 DEFAULT_SERVER: Final = "http://127.0.0.1:8080"
@@ -352,6 +361,48 @@ class Client:
         work = self._at_work
         await work.connected_link.ready(READ_TIMEOUT_S)
         return await work.calls.place(account, media, ring_s)
+
+    # Group calls.
+
+    async def create_group_call(self, members: Sequence[AccountId] = ()) -> GroupCallResource:
+        """A call that `members` may join, and whoever has its link. Raise Refused, Unreachable."""
+        body = NewGroupCall(call=self._platform.new_id(), members=list(members))
+        return await self._at_work.api.ask(
+            "POST", "/v1/group-calls", GroupCallResource, body=body, repeat=True
+        )
+
+    async def end_group_call(self, call: UUID) -> None:
+        """For everybody; only who made it may. Raise Refused (not-found, forbidden)."""
+        await self._delete(f"/v1/group-calls/{call}")
+
+    async def remove_from_group_call(self, call: UUID, account: AccountId) -> None:
+        """For good; only who made it may. Raise Refused (not-found, forbidden)."""
+        await self._delete(f"/v1/group-calls/{call}/members/{account}")
+
+    async def join_group_call(
+        self, link: GroupLink, media: GroupMedia, *, name: str = "", timeout_s: float = 30.0
+    ) -> GroupCall:
+        """In the call, with media flowing. Its socket and media come back by themselves; `leave` it at the
+        end. Raise Refused (not-found, forbidden, call-state), CallFailed, MediaError, DeadlinePassed."""
+        work, rest, session = self._at_work, self._platform.rest, self._platform.session
+        path = f"/v1/group-calls/{link.call}/tickets"
+        call = GroupCall(
+            link.call,
+            media,
+            name=name,
+            ticket=lambda: work.api.ask(
+                "POST", path, JoinTicket, body=NewJoinTicket(link_token=link.token)
+            ),
+            open_socket=lambda way: open_group_socket(session, rest.url, way),
+            ice_servers=Relays(work.api).servers,
+            uniform=system.uniform,
+        )
+        try:
+            await call.join(timeout_s)
+        except BaseException:
+            await call.leave()
+            raise
+        return call
 
     # What happens.
 

@@ -6,12 +6,15 @@ The libraries behind it are loaded when a call is near: `listen` alone needs non
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from ringline.client.call_media import CallMedia, MediaFactory
 from ringline.command.media_words import DEVICE, NONE, TEST
 from ringline.media.errors import MediaUnavailable
+
+if TYPE_CHECKING:
+    from ringline.media.group_peer import GroupPeer
 
 _LOOPBACK: Final = {"127.0.0.1": "127.0.0.1", "localhost": "127.0.0.1", "::1": "127.0.0.1"}
 
@@ -60,6 +63,19 @@ class MediaOptions:
             )
 
         return make
+
+    def group_peer(self, server: str) -> "GroupPeer":
+        """The media of one group call. Raise MediaUnavailable."""
+        from ringline.command.media_source import open_source  # noqa: PLC0415
+        from ringline.media.group_peer import GroupPeer  # noqa: PLC0415
+
+        source = open_source(self.video, self.audio, voice=self.voice, max_height=self.max_height)
+        return GroupPeer(
+            source,
+            video=not self.voice,
+            host_addresses=self.host_addresses or default_host_addresses(server),
+            relay_only=self.relay_only,
+        )
 
     def recording(self, number: int) -> Path | None:
         """Of the so manieth call: FILE, FILE-2, FILE-3, …"""

@@ -279,3 +279,65 @@ def call(
         as_json,
         ends_itself=True,
     )
+
+
+@program.command()
+def join(
+    link: Annotated[
+        str | None, typer.Argument(help="A link to a group call, or its id; without: a new call.")
+    ] = None,
+    name: Annotated[
+        str, typer.Option("--name", help="What the others are shown.", show_default="nothing")
+    ] = "",
+    member: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--member", metavar="NUMBER", help="May join a new call without its link (repeatable)."
+        ),
+    ] = None,
+    video: VideoOption = "test",
+    audio: AudioOption = None,
+    voice: VoiceOption = False,
+    max_height: HeightOption = None,
+    duration_s: Annotated[
+        float | None,
+        typer.Option("--duration", min=0.1, metavar="SECONDS", help="Leave after that."),
+    ] = None,
+    host_address: HostAddressOption = None,
+    relay_only: RelayOnlyOption = False,
+    profile: ProfileOption = "default",
+    server: ServerOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Join a group call, or make one and show its link; say afterwards what came of whom.
+
+    Leaves when what is sent has come to its end, after --duration, or by Ctrl-C.
+    """
+    from ringline.command.join import join_call  # noqa: PLC0415
+    from ringline.command.media_options import MediaOptions  # noqa: PLC0415
+    from ringline.command.run import run  # noqa: PLC0415
+
+    media = MediaOptions(
+        video=video,
+        audio=audio,
+        voice=voice,
+        record=None,
+        max_height=max_height,
+        host_addresses=host_address,
+        relay_only=relay_only,
+    )
+    run(
+        lambda output, stop: join_call(
+            output,
+            stop,
+            profile,
+            server,
+            link,
+            media,
+            name=name,
+            members=member or [],
+            duration_s=duration_s,
+        ),
+        as_json,
+        ends_itself=True,
+    )
