@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 from rich.console import Console
 
-from loadtest import call_setup, connections, messages, relay
+from loadtest import call_setup, connections, group_call, messages, relay
 from loadtest.budget import judge, read_bars
 from loadtest.figures import Figure
 from loadtest.generator import raise_file_limit
@@ -38,6 +38,9 @@ SCENARIOS: Final = {
     "connections": Entry(connections.run, 20, "2,000 idle connections"),
     "call-setup": Entry(
         call_setup.run, 30, "from placing a call to the first decoded frame", tls=False
+    ),
+    "group-call": Entry(
+        group_call.run, 20, "packets of a group call, 1 to 10 and 1 to 50", tls=False
     ),
     "relay": Entry(
         relay.run, 30, "packets and allocations of the relay", peers=("coturn",), tls=False
