@@ -77,7 +77,7 @@ class TicketVerifier:
             raise TicketRefused(refusal)
         try:
             return _join_claims(claims, node)
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, AttributeError):
             raise TicketRefused("the ticket's claims are malformed") from None
 
     def _signed(self, text: str) -> dict[str, Any]:

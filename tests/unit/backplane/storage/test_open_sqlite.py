@@ -19,7 +19,11 @@ from backplane.storage.open_sqlite import (
 )
 from backplane.storage.settings import StorageSettings
 
-STEPS = ["records r001: Accounts, devices, contacts, calls.", "queues device_queues_001"]
+STEPS = [
+    "records r001: Accounts, devices, contacts, calls.",
+    "records r002: Group calls and their members.",
+    "queues device_queues_001",
+]
 ROOT = Path(__file__).resolve().parents[4]
 
 
@@ -53,7 +57,7 @@ async def test_migrate_takes_all_steps_once(settings: StorageSettings) -> None:
 
 
 def test_what_is_not_migrated_is_not_opened(settings: StorageSettings) -> None:
-    with pytest.raises(Unavailable, match="r001"):
+    with pytest.raises(Unavailable, match="r002"):
         open_storage(settings)
 
 
@@ -103,7 +107,7 @@ def test_a_step_that_fails_leaves_nothing(settings: StorageSettings) -> None:
         migrate(settings)
     assert tables(directory / "queues.sqlite3") == {"probe"}
     execute(directory / "queues.sqlite3", "DROP TABLE probe")
-    assert migrate(settings) == STEPS[1:]
+    assert migrate(settings) == STEPS[2:]
 
 
 def test_stores_of_a_newer_version_are_refused(settings: StorageSettings) -> None:
