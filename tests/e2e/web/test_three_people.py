@@ -1,6 +1,8 @@
 """Chromium and two aiortc clients in one call on a private stack: everybody sees and hears everybody."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
@@ -14,6 +16,7 @@ from ringlined.demo.stage import private_stack
 from tests.e2e.web.browser import Visit, visit
 from tests.e2e.web.guest import Colour, Guest, Tone, guest
 from tests.e2e.web.walk import phase, screen, sign_in
+from tests.integration.client.proxy import Proxy
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -56,9 +59,9 @@ PICTURES: Final = """() => Object.fromEntries(
 
 
 async def test_everybody_sees_and_hears_everybody(browser: Browser, tmp_path: Path) -> None:
-    async with private_stack(tmp_path) as url, visit(browser) as tab:
+    async with private_stack(tmp_path) as url, wire_to(url) as wire, visit(browser) as tab:
         await tab.page.add_init_script(KEEP_PEERS)
-        call, token = await start_call(tab, url)
+        call, token = await start_call(tab, wire.url)
         async with (
             guest(url, "Red", "+15550000002") as red,
             guest(url, "Blue", "+15550000003") as blue,
@@ -76,6 +79,7 @@ async def test_everybody_sees_and_hears_everybody(browser: Browser, tmp_path: Pa
             await judge_page(tab)
             await tab.page.screenshot(path=tmp_path / "three.png")
             assert await tab.violations() == []
+            await judge_resumption(tab, wire)
             await red.leave()
             await tab.page.wait_for_selector("#announcements:has-text('Red left')")
             await tab.page.wait_for_selector("#people-count:has-text('2')")
@@ -83,6 +87,18 @@ async def test_everybody_sees_and_hears_everybody(browser: Browser, tmp_path: Pa
         await tab.page.click("#leave")
         await screen(tab, "ended")
         assert tab.complaints == []
+
+
+@asynccontextmanager
+async def wire_to(url: str) -> AsyncIterator[Proxy]:
+    """What the page's TCP connections go through, to be cut."""
+    port = urlsplit(url).port
+    assert port is not None
+    proxy = await Proxy.start(port)
+    try:
+        yield proxy
+    finally:
+        await proxy.stop()
 
 
 async def start_call(tab: Visit, url: str) -> tuple[UUID, str]:
@@ -134,3 +150,17 @@ async def judge_page(tab: Visit) -> None:
         means, _ = pictures[0][name]
         assert max(range(3), key=lambda c: means[c]) == channel, (name, means)
         assert len({picture[name][1] for picture in pictures}) == SAMPLES, f"{name} stands still"
+
+
+async def judge_resumption(tab: Visit, wire: Proxy) -> None:
+    """The signalling connection breaks: the stay is taken up again, and media never stopped."""
+    before = await tab.page.evaluate(STATISTICS)
+    wire.cut()
+    assert wire.cuts
+    await phase(tab, "reconnecting")
+    await phase(tab, "connected")
+    assert await tab.page.evaluate("window.peers.length") == 1
+    after = await tab.page.evaluate(STATISTICS)
+    assert all(new > old for old, new in zip(before["frames"], after["frames"], strict=True))
+    await tab.page.wait_for_selector("#people-count:has-text('3')")
+    assert "left" not in await tab.page.inner_text("#announcements")
