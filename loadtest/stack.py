@@ -73,6 +73,8 @@ def configuration(
             "address_requests_burst": 1_000_000,
             "anonymous_connections_per_address_max": 20_000,
         },
+        "sfu": {"media_port": 0, "signalling_port": 0, "admin_port": 0},
+        "relay": {"port": 0, "admin_port": 0},
         "messaging": {
             "allow_unsealed": True,
             "test_numbers": {},

@@ -213,8 +213,7 @@ class GroupPeer:
         ice = connection.getTransceivers()[0].sender.transport.transport
         if self._relay_only:
             transport.relay_only(ice)
-        if self._host_addresses is not None:
-            transport.gather_on(ice, self._host_addresses)
+        transport.gather_on(ice, self._host_addresses)
         transport.bound_queue(ice)
 
     async def accept_answer(self, sdp: str) -> None:

@@ -246,8 +246,7 @@ class MediaPeer:
         dtls = next(iter(self._transceivers.values())).sender.transport
         if self._relay_only:
             transport.relay_only(dtls.transport)
-        if self._host_addresses is not None:
-            transport.gather_on(dtls.transport, self._host_addresses)
+        transport.gather_on(dtls.transport, self._host_addresses)
         transport.bound_queue(dtls.transport)
         transport.watch_checks(dtls.transport, self._heard)
         transport.watch_packets(dtls, self._on_rtp, self._on_rtcp)

@@ -13,20 +13,27 @@ from aioice import Candidate, TransportPolicy
 from aiortc import RTCDtlsTransport, RTCIceTransport, RTCRtpSender
 from aiortc.codecs.base import Encoder
 
+SERVERS_TIMEOUT_S: Final = 2.0
+"""A caller waits no longer for a relay that is gone."""
 QUEUE_DATAGRAMS_MAX: Final = 2048
 """Received and not yet decrypted. aioice has no limit, and fills before the answer is known."""
 
 
-def gather_on(ice: RTCIceTransport, hosts: Sequence[str]) -> None:
-    """Make `hosts` the host candidates, and no others (aioice leaves 127.0.0.1 out)."""
+def gather_on(
+    ice: RTCIceTransport, hosts: Sequence[str] | None, servers_timeout_s: float = SERVERS_TIMEOUT_S
+) -> None:
+    """Make `hosts` the host candidates, and no others (aioice leaves 127.0.0.1 out); None: all that
+    aioice finds. A relay that does not answer within `servers_timeout_s` is done without."""
     connection: Any = ice.iceGatherer._connection
     gather = connection.get_component_candidates
 
     async def gather_exactly(component: int, addresses: list[str]) -> list[Candidate]:
         # Empty with the relay policy: it must stay so (RFC 9429 §3.5.3).
         relay_only = connection._transport_policy is not TransportPolicy.ALL
-        chosen = addresses if relay_only else list(hosts)
-        found: list[Candidate] = await gather(component=component, addresses=chosen)
+        chosen = addresses if relay_only or hosts is None else list(hosts)
+        found: list[Candidate] = await gather(
+            component=component, addresses=chosen, timeout=servers_timeout_s
+        )
         return found
 
     connection.get_component_candidates = gather_exactly
