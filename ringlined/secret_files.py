@@ -66,8 +66,13 @@ def gateway_secrets(config: Config) -> GatewaySecrets:
         relay_secret=config.relay.secret or _read(config, RELAY),
         relay_realm=config.relay.realm,
         tickets=TicketSigner(private) if private else None,
-        operator_token=config.gateway.operator_token or _read(config, OPERATOR),
+        operator_token=operator_token(config),
     )
+
+
+def operator_token(config: Config) -> str:
+    """Empty when there is none."""
+    return config.gateway.operator_token or _read(config, OPERATOR)
 
 
 def relay_secrets(config: Config) -> list[str]:

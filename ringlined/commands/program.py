@@ -4,6 +4,7 @@ import typer
 
 from ringlined.commands.config import config
 from ringlined.commands.demo import demo
+from ringlined.commands.doctor import doctor
 from ringlined.commands.gateway import gateway
 from ringlined.commands.migrate import migrate
 from ringlined.commands.sfu import sfu
@@ -18,5 +19,5 @@ program = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for command in (up, gateway, sfu, turn, migrate, demo, config):
+for command in (up, gateway, sfu, turn, migrate, doctor, demo, config):
     program.command()(command)

@@ -1,6 +1,6 @@
 """A device: a profile of the `ringline` program."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,12 +15,14 @@ class Device:
     profile: Path
     program: str
     server: str
+    variables: Mapping[str, str] = field(default_factory=dict)
+    """Of the environment, over our own."""
     listening: Run | None = None
     runs: list[Run] = field(default_factory=list)
 
     async def start(self, command: str, *arguments: str) -> Run:
         words = [command, *arguments, "--profile", str(self.profile), "--server", self.server]
-        run = await run_ringline(self.program, [*words, "--json"])
+        run = await run_ringline(self.program, [*words, "--json"], self.variables)
         self.runs.append(run)
         return run
 

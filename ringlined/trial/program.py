@@ -3,6 +3,7 @@
 import asyncio
 import os
 import shutil
+import signal
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections import deque
@@ -26,7 +27,11 @@ T = TypeVar("T")
 
 
 class StepFailed(Exception):
-    """What went wrong, in a sentence for whoever watches."""
+    """What went wrong, in a sentence for whoever watches; `advice`: what may help."""
+
+    def __init__(self, problem: str, advice: str = "") -> None:
+        super().__init__(problem)
+        self.advice = advice
 
 
 def find_ringline() -> str:
@@ -105,6 +110,12 @@ class Run:
         if code != 0:
             self._fail(f"exit code {code}")
         return self.events
+
+    async def finish(self) -> None:
+        """Let it go: as Ctrl-C does, and it says its last words. Raises StepFailed as `result`."""
+        with suppress(ProcessLookupError):
+            self._process.send_signal(signal.SIGINT)
+        await self.result(STOP_TIMEOUT_S)
 
     async def stop(self) -> None:
         """As Ctrl-C would; then with force."""

@@ -3,13 +3,15 @@
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from msgspec import Struct, field
 
 from ringlined.trial.program import StepFailed
 
 Figures = dict[str, Any]
+WARNING: Final = "warning"
+"""The figure whose text is shown as one."""
 
 
 class Outcome(Struct, frozen=True, kw_only=True):
@@ -18,6 +20,9 @@ class Outcome(Struct, frozen=True, kw_only=True):
     seconds: float
     figures: Figures = field(default_factory=dict)
     problem: str | None = None
+    advice: str = ""
+    warning: str = ""
+    """It passed, and yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,15 +34,19 @@ class Step:
 
 async def take(step: Step) -> Outcome:
     start = time.monotonic()
-    problem, figures = None, {}
+    problem, advice = None, ""
+    figures: Figures = {}
     try:
         figures = await step.act()
     except StepFailed as error:
-        problem = str(error)
+        problem, advice = str(error), error.advice
+    warning = figures.pop(WARNING, "")
     return Outcome(
         step=step.name,
         passed=problem is None,
         seconds=round(time.monotonic() - start, 3),
         figures=figures,
         problem=problem,
+        advice=advice,
+        warning=warning,
     )
