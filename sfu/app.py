@@ -106,13 +106,18 @@ class Sfu:
         settings = self._settings
         await self._media.start()
         self._calls.attach(self._media)
+        try:
+            self.signalling_address = await self._listener.start(
+                settings.signalling_host, settings.signalling_port, None
+            )
+            self.admin_address = await self._admin_listener.start(
+                settings.admin_host, settings.admin_port, None
+            )
+        except OSError:
+            self._listener.stop_accepting()
+            await self._media.stop()
+            raise
         await self._bus.start(self.node, self._told, self._missed)
-        self.signalling_address = await self._listener.start(
-            settings.signalling_host, settings.signalling_port, None
-        )
-        self.admin_address = await self._admin_listener.start(
-            settings.admin_host, settings.admin_port, None
-        )
         self._show()
         self._loops = [
             asyncio.create_task(self._every(TICK_S, self._tick)),

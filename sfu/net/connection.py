@@ -29,6 +29,8 @@ from sfu.settings import SfuSettings
 FRAMES_PER_S: Final = 100
 FRAMES_BURST: Final = 400
 """Of one connection, pings included; beyond that it is read more slowly."""
+THROTTLED_S_MAX: Final = 10.0
+"""Without a pause; then the connection is closed."""
 FLUSH_TIMEOUT_S: Final = 1.0
 CLOSE_TIMEOUT_S: Final = 2.0
 SEND_TIMEOUT_S: Final = 20.0
@@ -70,6 +72,7 @@ class Connection:
         self._entered = entered
         self._session = Session(codec, parts.settings, parts.clock())
         self._budget = RateBudget(FRAMES_PER_S, FRAMES_BURST)
+        self._throttled_since_s: float | None = None
         self._participant: Participant | None = None
         self._outgoing: deque[tuple[bytes, WSMsgType]] = deque()
         self._outgoing_bytes = 0
@@ -120,10 +123,17 @@ class Connection:
                 self.close(CloseCode.INTERNAL_ERROR)
 
     async def _throttle(self) -> None:
-        wait_s = self._budget.take(self._parts.clock())
-        if wait_s:
-            await asyncio.sleep(wait_s)
-            self._budget.take(self._parts.clock())
+        now_s = self._parts.clock()
+        wait_s = self._budget.take(now_s)
+        if not wait_s:
+            self._throttled_since_s = None
+            return
+        if self._throttled_since_s is None:
+            self._throttled_since_s = now_s
+        elif now_s - self._throttled_since_s > THROTTLED_S_MAX:
+            self.close(CloseCode.RATE_LIMITED)
+        await asyncio.sleep(wait_s)
+        self._budget.take(self._parts.clock())
 
     async def _take(self, kind: WSMsgType, data: bytes) -> None:
         now_s = self._parts.clock()
