@@ -11,14 +11,19 @@ from cryptography.x509.oid import NameOID
 
 from loadtest.stack import Tls
 
-LIFETIME_DAYS = 1
+AGE = datetime.timedelta(hours=1)
+LIFETIME = datetime.timedelta(days=1)
 
 
-def make_certificate(directory: Path) -> Tls:
-    """Self-signed for 127.0.0.1, P-256; it is its own trust anchor."""
+def make_certificate(
+    directory: Path,
+    age: datetime.timedelta = AGE,
+    lifetime: datetime.timedelta = LIFETIME,
+) -> Tls:
+    """Self-signed for 127.0.0.1, P-256; it is its own trust anchor. `lifetime` counts from `age` ago."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "loadtest")])
-    now = datetime.datetime.now(datetime.UTC)
+    start = datetime.datetime.now(datetime.UTC) - age
     address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
     certificate = (
         x509.CertificateBuilder()
@@ -26,8 +31,8 @@ def make_certificate(directory: Path) -> Tls:
         .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + datetime.timedelta(days=LIFETIME_DAYS))
+        .not_valid_before(start)
+        .not_valid_after(start + lifetime)
         .add_extension(x509.SubjectAlternativeName([address]), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .sign(key, hashes.SHA256())
