@@ -36,7 +36,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 TALK_S: Final = 4.0
 NO_RELAY_S_MAX: Final = 15.0
-"""aioice waits 5 s for a relay; the rest is for a busy machine."""
+"""A client waits 2 s for a relay; the rest is for a busy machine."""
 
 
 @dataclass(frozen=True, slots=True)

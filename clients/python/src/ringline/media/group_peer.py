@@ -35,6 +35,7 @@ from ringline.media.statistics import CLOCK_RATE_HZ
 from ringline.media.video_encoder import Vp8Encoder
 
 CLOSE_TIMEOUT_S: Final = 5.0
+CONNECT_TIMEOUT_S: Final = 20.0
 _CODECS: Final = {"audio": "audio/opus", "video": "video/vp8"}
 
 _log = logging.getLogger(__name__)
@@ -127,7 +128,7 @@ class GroupPeer:
         await self._end_connection()
         self._connection = self._make_connection()
         for kind in self.kinds:
-            track: Any = None if kind in self._muted else getattr(self._source, kind)
+            track = None if kind in self._muted else self._lend(kind)
             transceiver = self._connection.addTransceiver(track or kind, "sendonly")
             _prefer(transceiver, kind)
             encoder = Vp8Encoder() if kind == "video" else OpusEncoder()
@@ -177,7 +178,10 @@ class GroupPeer:
         """Send nothing of it. Raise KeyError for what is not sent at all."""
         transceiver = self._sending[kind]
         (self._muted.add if muted else self._muted.discard)(kind)
-        transceiver.sender.replaceTrack(None if muted else getattr(self._source, kind))
+        transceiver.sender.replaceTrack(None if muted else self._lend(kind))
+
+    def _lend(self, kind: str) -> "_Lent":
+        return _Lent(getattr(self._source, kind))
 
     # Negotiation.
 
@@ -224,9 +228,25 @@ class GroupPeer:
         except Exception as error:  # aiortc's parser asserts and raises nearly anything
             _log.warning("the SFU's answer was not applied: %r", error)
             raise MediaRefused("the SFU's answer describes no call that is possible here") from None
+        await self._settled(connection)
         for track, known in list(self._received.items()):
             if known.pump is None and known.transceiver is not None:
                 self._listen(track, known)
+
+    async def _settled(self, connection: RTCPeerConnection) -> None:
+        """Until it is connected, or over (then `on_lost` is called). aiortc connects in the background
+        and does not stand another offer meanwhile. Raise MediaFailed."""
+        settled = asyncio.Event()
+        connection.on("connectionstatechange", settled.set)
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                while connection.connectionState in ("new", "connecting"):
+                    settled.clear()
+                    await settled.wait()
+        except TimeoutError:
+            raise MediaFailed(f"no connection within {CONNECT_TIMEOUT_S:g} s") from None
+        finally:
+            connection.remove_listener("connectionstatechange", settled.set)
 
     def _listen(self, track: str, known: _Received) -> None:
         assert known.transceiver is not None
@@ -312,6 +332,18 @@ class GroupPeer:
         task = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+class _Lent(MediaStreamTrack):
+    """A track of the source for one connection: aiortc stops with a sender what it sent."""
+
+    def __init__(self, owned: MediaStreamTrack) -> None:
+        super().__init__()
+        self.kind = owned.kind
+        self._owned = owned
+
+    async def recv(self) -> Any:
+        return await self._owned.recv()
 
 
 def _prefer(transceiver: RTCRtpTransceiver, kind: str) -> None:

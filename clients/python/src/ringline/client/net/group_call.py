@@ -27,7 +27,7 @@ from ringline.client.errors import (
 )
 from ringline.client.group_side import Change, GroupSide, Published, Unpublished
 from ringline.client.net.group_socket import GroupSocket
-from ringline.media.errors import MediaError
+from ringline.media.errors import MediaError, MediaFailed
 from ringline.protocol import sfu
 from ringline.protocol.close_codes import CloseCode
 from ringline.protocol.problems import ProblemType
@@ -38,6 +38,8 @@ ANSWER_TIMEOUT_S: Final = 15.0
 JOINED_TIMEOUT_S: Final = 15.0
 REJOIN_S: Final = 60.0
 LEAVE_TIMEOUT_S: Final = 3.0
+LAST_WORD_S: Final = 1.0
+"""After the media ended: time for the close code that says why."""
 EVENTS_MAX: Final = 1_000
 """That nobody reads; the oldest go, and are counted."""
 RETRY_FIRST_MS: Final = 100
@@ -166,6 +168,9 @@ class GroupCall:
         if self._task is not None and self._task is not asyncio.current_task():
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
+        for closing in self._closings:
+            closing.cancel()
+        await asyncio.gather(*self._closings, return_exceptions=True)
         await self.media.close()
 
     async def ended(self) -> str:
@@ -206,7 +211,10 @@ class GroupCall:
                     self._end("unreachable")
                     return
                 await asyncio.sleep(self._backoff.next_ms() / 1000)
-        except (Refused, MediaError, CallFailed) as error:
+        except Refused as error:
+            self._error = error
+            self._end(_REFUSALS.get(error.name, str(error)) if self._up.is_set() else str(error))
+        except (MediaError, CallFailed) as error:
             self._error = error
             self._end(str(error))
         except Exception as error:
@@ -241,10 +249,10 @@ class GroupCall:
             offers = asyncio.create_task(self._make_offers(socket))
             offers.add_done_callback(lambda _: self._close_soon(socket))
             async for frame in socket.frames():
-                was_in |= isinstance(frame, sfu.Joined)
                 self._arrived(frame)
+                was_in |= self.phase is GroupPhase.ACTIVE
             if offers.done():
-                await offers  # raises what ended it
+                await self._why_none(offers)
             raise _Lost(socket.close_code, "the connection to the call broke", was_in)
         except Unreachable as error:
             raise _Lost(socket.close_code, str(error), was_in) from None
@@ -259,6 +267,15 @@ class GroupCall:
                 offers.cancel()
                 await asyncio.gather(offers, return_exceptions=True)
             await socket.close()
+
+    async def _why_none(self, offers: "asyncio.Task[None]") -> None:
+        """Raise what ended the offers, unless another connection may do better."""
+        try:
+            await offers
+        except MediaFailed:
+            if not self._up.is_set():
+                raise
+            self.side.resume_secret = None
 
     async def _new_stay(self) -> sfu.Join:
         """A ticket, and a connection of its own for the media."""
@@ -299,8 +316,13 @@ class GroupCall:
         self._fresh = False
         self._changed(changes)
         self._offering.set()
-        if frame.resumed and self._up.is_set():
+        if (frame.resumed and self._up.is_set()) or not self._has_media:
             self._active()
+
+    @property
+    def _has_media(self) -> bool:
+        """Not so for one who only listens, until somebody else sends something."""
+        return bool(self.media.kinds or self.side.tracks())
 
     def _active(self) -> None:
         self._up.set()
@@ -324,8 +346,8 @@ class GroupCall:
         while True:
             await self._offering.wait()
             self._offering.clear()
-            if not self.media.kinds and not self.side.tracks():
-                continue  # nobody sends anything yet
+            if not self._has_media:
+                continue
             wait_s = await self._offer(socket)
             if wait_s:
                 self._offering.set()
@@ -367,13 +389,17 @@ class GroupCall:
     # The end.
 
     def _media_lost(self) -> None:
-        """The connection died here: join anew."""
+        """The connection died here: join anew, unless the SFU says in a moment that this is the end."""
         self.side.resume_secret = None
         if self._socket is not None and not self._ended.is_set():
-            self._close_soon(self._socket)
+            self._close_soon(self._socket, LAST_WORD_S)
 
-    def _close_soon(self, socket: GroupSocket) -> None:
-        task = asyncio.get_running_loop().create_task(socket.close())
+    def _close_soon(self, socket: GroupSocket, wait_s: float = 0) -> None:
+        async def close() -> None:
+            await asyncio.sleep(wait_s)
+            await socket.close()
+
+        task = asyncio.get_running_loop().create_task(close())
         self._closings.add(task)
         task.add_done_callback(self._closings.discard)
 
@@ -415,3 +441,5 @@ _FINAL: Final[dict[int, str]] = {
     CloseCode.CALL_ENDED: "call-ended",
     CloseCode.REPLACED: "replaced",
 }
+_REFUSALS: Final = {"call-state": "call-ended", "not-found": "call-ended", "forbidden": "removed"}
+"""What it means when one who was in the call gets no ticket any more."""
