@@ -26,6 +26,8 @@ ADVICE: Final = (
 def show_step(console: Console, outcome: Outcome) -> None:
     mark = "[green]✓[/]" if outcome.passed else "[red]✗[/]"
     console.print(f"{mark} {outcome.step}  [dim]{outcome.seconds:.2f} s[/]", highlight=False)
+    if outcome.warning:
+        console.print(f"    {outcome.warning}", style="yellow", markup=False, highlight=False)
     if outcome.problem is not None:
         console.print(f"    {outcome.problem}", style="red", markup=False, highlight=False)
         for advice in advise(outcome.problem):
@@ -97,4 +99,5 @@ Try next:
   ringline listen --profile you --auto-answer     # in a second terminal
   ringline send +15550002 "Hello" --profile me --wait delivered
   ringline call +15550002 --profile me
+  ringline join --profile me                      # a group call: open its link in a browser
 """

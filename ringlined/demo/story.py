@@ -1,4 +1,4 @@
-"""What happens in the demo: two people, three devices, messages, a video call."""
+"""What happens in the demo: two people, three devices, messages, a video call, and then three people."""
 
 import asyncio
 from dataclasses import dataclass
@@ -6,14 +6,17 @@ from pathlib import Path
 from typing import Any, Final
 
 from ringlined.demo.clip import FRAMES, SECONDS, find_clip
+from ringlined.demo.meeting import TEST_CODE, Meeting
 from ringlined.trial.device import SHORT_TIMEOUT_S, Device, of_kind, texts
 from ringlined.trial.program import Event, StepFailed
 from ringlined.trial.step import Figures, Step
 
 ANN_NUMBER: Final = "+15550100111"
 BOB_NUMBER: Final = "+15550100122"
-TEST_CODE: Final = "000000"
 OFFLINE_MESSAGES: Final = 5
+RELAYED_S: Final = 3
+RELAYED_FRAMES_MIN: Final = 30
+RELAYED_SOUND_S_MIN: Final = 1.5
 CALL_TIMEOUT_S: Final = 40.0
 RECEIVED_SHARE_MIN: Final = 0.8
 """Of the clip's pictures and sound, on each side. A busy machine drops some; a broken call, nearly all."""
@@ -24,17 +27,19 @@ class Cast:
     ann: Device
     bob: Device
     bobs_tablet: Device
+    cleo: Device
+    """Comes to the group call, where there is no browser."""
 
     @property
     def devices(self) -> tuple[Device, ...]:
-        return (self.ann, self.bob, self.bobs_tablet)
+        return (self.ann, self.bob, self.bobs_tablet, self.cleo)
 
 
 def cast(program: str, server: str, directory: Path) -> Cast:
     def device(name: str) -> Device:
         return Device(name, directory / name, program, server)
 
-    return Cast(device("ann"), device("bob"), device("bobs-tablet"))
+    return Cast(device("ann"), device("bob"), device("bobs-tablet"), device("cleo"))
 
 
 class Story:
@@ -42,6 +47,7 @@ class Story:
         self._ann = cast.ann
         self._bob = cast.bob
         self._tablet = cast.bobs_tablet
+        self._meeting = Meeting(cast.ann, cast.bob, cast.cleo)
 
     def steps(self) -> list[Step]:
         return [
@@ -52,6 +58,8 @@ class Story:
             Step("Bob links a second device", self.second_device),
             Step("Both of Bob's devices get a message", self.both_devices),
             Step("A video call", self.call),
+            Step("The same through the relay alone", self.relayed_call),
+            Step("Three people in a group call", self.meeting),
         ]
 
     async def register(self) -> Figures:
@@ -132,6 +140,25 @@ class Story:
         figures["tablet"] = elsewhere["reason"]
         return figures
 
+    async def relayed_call(self) -> Figures:
+        """Neither learns the other's address."""
+        await self._bob.leave()
+        await self._tablet.leave()
+        bob = await self._bob.listen("--answer", "--relay-only", "--video", "test")
+        said = await self._ann.do(
+            *("call", BOB_NUMBER, "--relay-only", "--video", "test"),
+            *("--duration", str(RELAYED_S)),
+            timeout_s=CALL_TIMEOUT_S,
+        )
+        [theirs] = await bob.wait_for("end of the call", _ended_calls, SHORT_TIMEOUT_S)
+        await self._bob.leave()
+        [ours] = _ended_calls(said)
+        frames = [relayed_frames("Ann", ours), relayed_frames("Bob", theirs)]
+        return {"frames": frames, "both_ends": "relay"}
+
+    async def meeting(self) -> Figures:
+        return await self._meeting.hold()
+
 
 BOTH: Final = frozenset({"delivered", "read"})
 
@@ -169,6 +196,22 @@ def quality(name: str, ended: Event) -> dict[str, Any]:
         "mos": _rounded(statistics["mos"]),
         "first_picture_ms": _rounded(statistics["first_frame_ms"]),
     }
+
+
+def relayed_frames(name: str, ended: Event) -> int:
+    """Pictures that came through the relay. Raises StepFailed when they took another way."""
+    statistics = ended["statistics"]
+    if statistics is None:
+        raise StepFailed(f"{name} heard and saw nothing: {ended['reason']} {ended['error'] or ''}")
+    ends = (statistics["local_candidate"], statistics["remote_candidate"])
+    if ends != ("relay", "relay"):
+        raise StepFailed(f"{name}'s media went from {ends[0]} to {ends[1]}, not by the relay")
+    frames, seconds = statistics["video_frames_decoded"], statistics["audio_seconds_received"]
+    if frames < RELAYED_FRAMES_MIN or seconds < RELAYED_SOUND_S_MIN:
+        raise StepFailed(
+            f"{name} received {frames} pictures and {seconds:.1f} s of sound in {RELAYED_S} s"
+        )
+    return int(frames)
 
 
 def _rounded(value: float | None) -> float | None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,7 +16,7 @@ READY_DEADLINE_S: Final = 60.0
 DEMO_DEADLINE_S: Final = 100.0
 DEMO_SECONDS_MAX: Final = 60.0
 FIRST_MESSAGE_SECONDS_MAX: Final = 15.0
-STEPS: Final = 8
+STEPS: Final = 10
 
 
 def start(*arguments: str) -> subprocess.Popen[str]:
@@ -51,7 +52,7 @@ def judge(report: dict[str, Any]) -> None:
     assert first_message <= FIRST_MESSAGE_SECONDS_MAX
     receipts = report["steps"][2]["figures"]
     assert 0 < receipts["sent_ms"] <= receipts["delivered_ms"] <= receipts["read_ms"]
-    call = report["steps"][-1]["figures"]
+    call, relayed, meeting = (step["figures"] for step in report["steps"][-3:])
     assert call["tablet"] == "taken-elsewhere"
     for side in ("ann", "bob"):
         assert call[side]["frames"] > 100
@@ -59,6 +60,12 @@ def judge(report: dict[str, Any]) -> None:
         assert call[side]["mos"] is not None
         assert call[side]["mos"] > 3
         assert call[side]["loss_percent"] < 5
+    assert relayed["both_ends"] == "relay"
+    assert min(relayed["frames"]) >= 30
+    assert meeting["third"] == ("in Chromium" if shutil.which("chromium") else "headless")
+    for side in ("ann", "bob", "cleo"):
+        assert len(meeting[f"{side}_sees"]) == 2
+        assert min(meeting[f"{side}_sees"]) >= 20
 
 
 @pytest.mark.timeout(READY_DEADLINE_S + 2 * DEMO_DEADLINE_S)

@@ -29,7 +29,7 @@ async def test_a_server_that_is_not_there_fails_with_advice() -> None:
     assert not report.passed
     assert [outcome.passed for outcome in report.steps] == [True, False]
     assert report.steps[1].problem is not None
-    assert len(report.not_tried) == 6
+    assert len(report.not_tried) == 8
     assert advise(report.steps[1].problem), report.steps[1].problem
 
 
@@ -83,6 +83,13 @@ def test_a_failure_says_why_and_what_was_not_tried() -> None:
     assert "A limit was reached" in text
     assert "not tried" in text
     assert "The demo failed" in text
+
+
+def test_a_warning_is_shown_with_the_step_that_passed() -> None:
+    warned = Outcome(step="three people", passed=True, seconds=1, warning="no Chromium")
+    text = shown(report(warned))
+    assert "no Chromium" in text
+    assert "All 1 steps passed" in text
 
 
 def test_what_to_try_next_names_the_server_that_runs() -> None:

@@ -1,7 +1,7 @@
 import pytest
 
 from ringlined.demo.clip import FRAMES, SECONDS, find_clip
-from ringlined.demo.story import quality
+from ringlined.demo.story import RELAYED_S, quality, relayed_frames
 from ringlined.trial.device import of_kind, texts
 from ringlined.trial.program import Event, StepFailed
 
@@ -56,3 +56,25 @@ def test_events_are_picked_by_kind() -> None:
 
 def test_the_clip_is_there() -> None:
     assert find_clip().stat().st_size > 1_000_000
+
+
+RELAYED = {"local_candidate": "relay", "remote_candidate": "relay"}
+
+
+def test_a_call_through_the_relay_is_one_at_both_ends() -> None:
+    both = ended(**RELAYED, video_frames_decoded=70, audio_seconds_received=2.9)
+    assert relayed_frames("Ann", both) == 70
+    for end in RELAYED:
+        with pytest.raises(StepFailed, match="not by the relay"):
+            relayed_frames("Ann", ended(**{**RELAYED, end: "host"}))
+
+
+@pytest.mark.parametrize("changes", [{"video_frames_decoded": 3}, {"audio_seconds_received": 0.2}])
+def test_a_relayed_call_with_hardly_anything_in_it_is_none(changes: Event) -> None:
+    with pytest.raises(StepFailed, match=f"in {RELAYED_S} s"):
+        relayed_frames("Ann", ended(**{**RELAYED, **changes}))
+
+
+def test_a_relayed_call_without_media_says_why() -> None:
+    with pytest.raises(StepFailed, match="unreachable"):
+        relayed_frames("Ann", {"reason": "unreachable", "error": None, "statistics": None})

@@ -60,6 +60,16 @@ async def test_a_program_that_does_not_end_is_ended(start: Start) -> None:
         await run.result(0.05)
 
 
+async def test_a_program_that_is_let_go_says_its_last_words(start: Start) -> None:
+    run = await start(
+        f"import signal\ndef end(*_):\n    {SAY % 'gone'}\n    sys.exit(0)\n"
+        f"signal.signal(signal.SIGINT, end)\n{SAY % 'here'}\ntime.sleep(600)"
+    )
+    await run.wait_for("start", lambda events: events, DEADLINE_S)
+    await run.finish()
+    assert [event["event"] for event in run.events] == ["here", "gone"]
+
+
 async def test_what_is_no_json_is_a_complaint(start: Start) -> None:
     run = await start("print('Traceback'); sys.exit(1)")
     with pytest.raises(StepFailed, match="Traceback"):

@@ -1,5 +1,5 @@
 from ringlined.trial.program import StepFailed
-from ringlined.trial.step import Figures, Step, take
+from ringlined.trial.step import WARNING, Figures, Step, take
 
 
 async def test_a_step_that_passes_gives_its_figures() -> None:
@@ -18,3 +18,18 @@ async def test_a_step_that_fails_says_why() -> None:
 
     outcome = await take(Step("five", act))
     assert (outcome.passed, outcome.problem, outcome.figures) == (False, "nobody there", {})
+
+
+async def test_a_step_that_fails_may_say_what_helps() -> None:
+    async def act() -> Figures:
+        raise StepFailed("nobody there", "Go and look.")
+
+    assert (await take(Step("five", act))).advice == "Go and look."
+
+
+async def test_a_step_that_passes_may_warn() -> None:
+    async def act() -> Figures:
+        return {"days": 3, WARNING: "soon over"}
+
+    outcome = await take(Step("five", act))
+    assert (outcome.passed, outcome.warning, outcome.figures) == (True, "soon over", {"days": 3})
