@@ -32,6 +32,7 @@ from ringline.protocol.codec import Codec
 from ringline.protocol.types import Address, ContentType, DeviceBody, Recipient
 from signaling.app import Gateway, build_gateway, utc_ms
 from signaling.call_desk import CallDesk
+from signaling.gateway_secrets import GatewaySecrets
 from signaling.notifier import Notifier
 from signaling.settings import GatewaySettings
 
@@ -71,6 +72,7 @@ class Ground:
     redis_url: str | None = None
     code_book: CodeBook = field(default_factory=CodeBook)
     clock: Callable[[], int] = utc_ms
+    secrets: GatewaySecrets = field(default_factory=GatewaySecrets)
     _memory: tuple[Records, DeviceQueues, Registry, MemoryHub] | None = None
 
     def open(self) -> tuple[Records, DeviceQueues, Registry, Bus]:
@@ -138,6 +140,7 @@ class Node:
             notifier=notifier,
             metrics=metrics,
             health=health,
+            gateway_secrets=ground.secrets,
             clock=ground.clock,
         )
         await gateway.start()
@@ -179,6 +182,17 @@ class Node:
             sent.setdefault("Content-Type", "application/json")
         async with self.http.request(
             method, self.url + path, data=data, headers=sent, skip_auto_headers=["User-Agent"]
+        ) as response:
+            return Answer(response.status, dict(response.headers), await response.read())
+
+    async def operate(
+        self, method: str, path: str, token: str | None, data: bytes | None = None
+    ) -> "Answer":
+        """A request at the operator's port."""
+        host, port = self.gateway.bound_addresses.admin
+        headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+        async with self.http.request(
+            method, f"http://{host}:{port}{path}", data=data, headers=headers
         ) as response:
             return Answer(response.status, dict(response.headers), await response.read())
 
