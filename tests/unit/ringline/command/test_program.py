@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from ringline.command.exit_codes import ExitCode
 from ringline.command.program import program
 
-COMMANDS = ("register", "link", "devices", "send", "listen", "call")
+COMMANDS = ("register", "link", "devices", "send", "listen", "call", "join")
 NOWHERE = ("--server", "http://127.0.0.1:1")
 
 

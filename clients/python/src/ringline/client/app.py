@@ -1,6 +1,7 @@
 """The wiring of a client: which part is given which."""
 
 import asyncio
+import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
@@ -196,9 +197,13 @@ class Online:
 class Platform:
     """What there is before anybody is registered: the store, and the way to a server."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, trusted: ssl.SSLContext | None) -> None:
         self.store = StoreThread(store)
-        self.session = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), trust_env=True)
+        self.session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(ssl=True if trusted is None else trusted),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            trust_env=True,
+        )
         self._rest: Rest | None = None
 
     def use_server(self, url: str) -> None:
@@ -220,9 +225,9 @@ class Platform:
         await self.store.close()
 
 
-def open_platform(store: Store) -> Platform:
-    """On the running loop."""
-    return Platform(store)
+def open_platform(store: Store, trusted: ssl.SSLContext | None = None) -> Platform:
+    """On the running loop. `trusted`: as of `ringline.client.trust`."""
+    return Platform(store, trusted)
 
 
 def build_online(identity: Identity, platform: Platform, *, live: bool, take_calls: bool) -> Online:

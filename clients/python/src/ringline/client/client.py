@@ -35,6 +35,7 @@ from ringline.client.net.relays import Relays
 from ringline.client.profile import Profile, profile_directory
 from ringline.client.store import Identity, MessageState, Store
 from ringline.client.store_sqlite import SqliteStore
+from ringline.client.trust import trust
 from ringline.protocol import limits
 from ringline.protocol.frames import Read, Typing, Watch
 from ringline.protocol.resources import (
@@ -85,21 +86,24 @@ class Client:
         connect: bool = True,
         take_calls: bool = True,
         shared: bool = False,
+        ca_file: str | os.PathLike[str] | None = None,
     ) -> Self:
         """`profile`: a name, a folder, or a store of one's own. `server`: http or https, remembered.
 
         A registered device is connected at once (unless `connect` is False), and stays so by itself.
         `take_calls` False leaves invites to another program of this device. `shared`: when another
         process is connected with this profile, go on without a connection: sends then go by REST.
+        `ca_file`: certificates (PEM) to trust as well, else those of RINGLINE_CA_FILE.
         Raise ProfileInUse, ProfileDamaged, UsageError.
         """
+        trusted = trust(ca_file)
         directory: Profile | None = None
         if isinstance(profile, str | os.PathLike):
             directory = Profile(profile_directory(profile))
             store: Store = SqliteStore(directory.database)
         else:
             store = profile
-        client = cls(open_platform(store), directory)
+        client = cls(open_platform(store, trusted), directory)
         client._connect, client._take_calls = connect, take_calls
         try:
             await client._begin(server, shared)

@@ -77,6 +77,6 @@ CaFileOption = Annotated[
         metavar="FILE",
         exists=True,
         dir_okay=False,
-        help="Also trust the certificates (PEM) in this file: for a server with an authority of its own.",
+        help="Trust the certificates (PEM) in this file as well; before the command.",
     ),
 ]

@@ -1,5 +1,6 @@
 """The command line of `ringline`. What a command does is imported when it runs: help is quick."""
 
+import os
 from importlib import metadata
 from pathlib import Path
 from typing import Annotated
@@ -8,6 +9,7 @@ import typer
 
 from ringline.command.options import (
     AudioOption,
+    CaFileOption,
     HeightOption,
     HostAddressOption,
     JsonOption,
@@ -44,11 +46,15 @@ def _version(wanted: bool) -> None:
 
 @program.callback()
 def everything(
-    version: Annotated[
+    version: Annotated[  # noqa: ARG001 - its callback acts
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Say which.")
     ] = False,
+    ca_file: CaFileOption = None,
 ) -> None:
-    """Nothing of its own."""
+    """What every command has."""
+    if ca_file is not None:
+        # Where each command's client looks for it.
+        os.environ["RINGLINE_CA_FILE"] = str(ca_file)
 
 
 @program.command()
