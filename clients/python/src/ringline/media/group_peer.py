@@ -29,6 +29,7 @@ from ringline.client.call_media import IceServer
 from ringline.media import transport
 from ringline.media.audio_encoder import OpusEncoder
 from ringline.media.errors import MediaFailed, MediaRefused
+from ringline.media.ice_servers import ice_servers
 from ringline.media.sinks import NullSink, Sink
 from ringline.media.sources import Source
 from ringline.media.statistics import CLOCK_RATE_HZ
@@ -94,7 +95,7 @@ class GroupPeer:
         self._host_addresses = host_addresses
         self._relay_only = relay_only
         self.on_lost = on_lost
-        self._servers: Sequence[IceServer] = ()
+        self._servers: list[RTCIceServer] = []
         self._loop = asyncio.get_running_loop()
         self._connection: RTCPeerConnection | None = None
         self._sending: dict[str, RTCRtpTransceiver] = {}
@@ -117,9 +118,7 @@ class GroupPeer:
 
     def use_servers(self, servers: Sequence[IceServer]) -> None:
         """The relays of this call. Raise MediaFailed when there must be one and is none."""
-        if self._relay_only and not any(each.uris for each in servers):
-            raise MediaFailed("the server offers no relay, and nothing else may be used")
-        self._servers = [each for each in servers if each.uris]
+        self._servers = ice_servers(servers, relay_only=self._relay_only)
 
     async def begin_anew(self) -> None:
         """Another connection: nothing is received until `receive` says so again."""
@@ -139,10 +138,8 @@ class GroupPeer:
         self._sending, self._prepared = {}, False
         connection = RTCPeerConnection(
             RTCConfiguration(
-                iceServers=[
-                    RTCIceServer(list(each.uris), each.username, each.password)
-                    for each in self._servers
-                ],
+                # An empty list, not None: aiortc would ask a public STUN server otherwise.
+                iceServers=self._servers,
                 bundlePolicy=RTCBundlePolicy.MAX_BUNDLE,
             )
         )

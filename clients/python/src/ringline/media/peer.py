@@ -33,6 +33,7 @@ from ringline.client.call_media import IceServer
 from ringline.media import description, transport
 from ringline.media.audio_encoder import OpusEncoder
 from ringline.media.errors import MediaFailed, MediaRefused, MediaUnavailable
+from ringline.media.ice_servers import ice_servers
 from ringline.media.sinks import NullSink, Sink
 from ringline.media.sources import Source
 from ringline.media.statistics import CallStatistics, Counters, compose
@@ -90,7 +91,7 @@ class MediaPeer:
         self._silence_timeout_s = silence_timeout_s
         self._on_ended = on_ended
         self._relay_only = relay_only
-        self._connection = self._connect(())
+        self._connection = self._connect([])
         self._loop = asyncio.get_running_loop()
         self._stage = "new"
         self._transceivers: dict[str, RTCRtpTransceiver] = {}
@@ -108,13 +109,11 @@ class MediaPeer:
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing: asyncio.Task[None] | None = None
 
-    def _connect(self, servers: Sequence[IceServer]) -> RTCPeerConnection:
+    def _connect(self, servers: list[RTCIceServer]) -> RTCPeerConnection:
         connection = RTCPeerConnection(
             RTCConfiguration(
                 # An empty list, not None: aiortc would ask a public STUN server otherwise.
-                iceServers=[
-                    RTCIceServer(list(each.uris), each.username, each.password) for each in servers
-                ],
+                iceServers=servers,
                 bundlePolicy=RTCBundlePolicy.MAX_BUNDLE,
             )
         )
@@ -126,9 +125,7 @@ class MediaPeer:
         and nothing else may be used."""
         if self._stage != "new":
             raise MediaRefused("this call has been negotiated already")
-        if self._relay_only and not any(each.uris for each in servers):
-            raise MediaFailed("the server offers no relay, and nothing else may be used")
-        self._connection = self._connect([each for each in servers if each.uris])
+        self._connection = self._connect(ice_servers(servers, relay_only=self._relay_only))
 
     async def offer(self) -> bytes:
         """The body for an invite: this side's offer, with all its candidates. Raise MediaFailed."""
