@@ -217,7 +217,7 @@ class Server:
         credential = request.credential
         if self._utc_s() >= min(credential.allocate_until_s, credential.refresh_until_s):
             raise Refusal(401)
-        even = self._check_allocate(request)
+        lifetime_s, even = self._lifetime_s(request), self._check_allocate(request)
         group = source_group(request.source[0])
         if not self._quota.has_room(credential.account, group):
             raise Refusal(486)
@@ -233,7 +233,7 @@ class Server:
             port=port,
             relayed=(self._place.external, port.address[1]),
             transaction_id=request.message.transaction_id,
-            expires_s=request.now_s + self._lifetime_s(request),
+            expires_s=request.now_s + lifetime_s,
             group=group,
         )
         self.allocations[request.source] = allocation
