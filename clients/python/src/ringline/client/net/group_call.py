@@ -24,18 +24,20 @@ from ringline.client.errors import (
     Refused,
     RinglineError,
     Unreachable,
+    UsageError,
 )
 from ringline.client.group_side import Change, GroupSide, Published, Unpublished
 from ringline.client.net.group_socket import GroupSocket
 from ringline.media.errors import MediaError, MediaFailed
 from ringline.protocol import sfu
 from ringline.protocol.close_codes import CloseCode
-from ringline.protocol.problems import ProblemType
 from ringline.protocol.resources import JoinTicket
 from ringline.protocol.sfu import Publication, TrackSource
 
 ANSWER_TIMEOUT_S: Final = 15.0
 JOINED_TIMEOUT_S: Final = 15.0
+OFFER_PAUSE_S_MAX: Final = 10
+"""Before an offer is made again that came too soon, whatever the SFU says."""
 REJOIN_S: Final = 60.0
 LEAVE_TIMEOUT_S: Final = 3.0
 LAST_WORD_S: Final = 1.0
@@ -125,13 +127,14 @@ class GroupCall:
         self._muted: set[str] = set()
         self._offering = asyncio.Event()
         self._answer: asyncio.Future[sfu.Answer | sfu.Error] | None = None
-        self._ref = 0
+        self._ref = self._offered = 0
         self._up = asyncio.Event()
         self._ended = asyncio.Event()
         self._events: asyncio.Queue[GroupEvent | None] = asyncio.Queue(EVENTS_MAX)
         self._fresh = True
         self._task: asyncio.Task[None] | None = None
         self._error: Exception | None = None
+        self._trouble = ""
         self._closings: set[asyncio.Task[None]] = set()
 
     @property
@@ -156,7 +159,7 @@ class GroupCall:
             raise self._error or CallFailed(self.reason or "the call ended")
         if not done:
             await self.leave()
-            raise DeadlinePassed(f"not in the call within {timeout_s:g} s")
+            raise DeadlinePassed(f"not in the call within {timeout_s:g} s{self._trouble}")
 
     async def leave(self) -> None:
         """Harmless to repeat."""
@@ -179,7 +182,10 @@ class GroupCall:
         return self.reason or "ended"
 
     async def mute(self, kind: str, muted: bool) -> None:
-        """One's own sound (`audio`) or picture (`video`): nothing of it is sent, and the others are told."""
+        """One's own sound (`audio`) or picture (`video`): nothing of it is sent, and the others are told.
+        Raise UsageError for what is not sent at all."""
+        if kind not in self.media.kinds:
+            raise UsageError(f"no {kind} is sent")
         self.media.set_muted(kind, muted)
         (self._muted.add if muted else self._muted.discard)(kind)
         track = self._published.get(kind)
@@ -211,10 +217,7 @@ class GroupCall:
                     self._end("unreachable")
                     return
                 await asyncio.sleep(self._backoff.next_ms() / 1000)
-        except Refused as error:
-            self._error = error
-            self._end(_REFUSALS.get(error.name, str(error)) if self._up.is_set() else str(error))
-        except (MediaError, CallFailed) as error:
+        except (Refused, MediaError, CallFailed) as error:
             self._error = error
             self._end(str(error))
         except Exception as error:
@@ -223,6 +226,7 @@ class GroupCall:
             self._end("internal")
 
     def _lost(self, lost: "_Lost") -> None:
+        self._trouble = f": {lost.text}"
         if lost.code in (CloseCode.TICKET_REFUSED, CloseCode.MEDIA_LOST):
             self.side.resume_secret = None
         if self.phase is GroupPhase.ACTIVE:
@@ -243,6 +247,9 @@ class GroupCall:
             raise _Lost(None, str(error)) from None
         offers: asyncio.Task[None] | None = None
         was_in = False
+        self._offering.clear()
+        loop = asyncio.get_running_loop()
+        self._welcome = loop.call_later(JOINED_TIMEOUT_S, self._close_soon, socket)
         try:
             await socket.send(first)
             self._socket = socket
@@ -263,6 +270,7 @@ class GroupCall:
             raise
         finally:
             self._socket = None
+            self._welcome.cancel()
             if offers is not None:
                 offers.cancel()
                 await asyncio.gather(offers, return_exceptions=True)
@@ -282,9 +290,11 @@ class GroupCall:
         try:
             ticket = await self._ticket()
         except Refused as error:
-            if error.problem.type != ProblemType.UNAVAILABLE.uri:
-                raise
-            raise _Lost(None, str(error)) from None
+            if error.name in _PASSING:
+                raise _Lost(None, str(error)) from None
+            if self._up.is_set():
+                self._end(_REFUSALS.get(error.name, str(error)))
+            raise
         except (Unreachable, DeadlinePassed) as error:
             raise _Lost(None, str(error)) from None
         self._path = ticket.path
@@ -297,17 +307,18 @@ class GroupCall:
         match frame:
             case sfu.Joined():
                 self._joined(frame)
-            case sfu.Answer() | sfu.Error():
+            case sfu.Answer() | sfu.Error() if frame.ref == self._offered:
                 if self._answer is not None and not self._answer.done():
                     self._answer.set_result(frame)
-                elif isinstance(frame, sfu.Error):
-                    _log.warning("refused by the SFU: %s", frame.problem.title)
+            case sfu.Error():
+                _log.warning("refused by the SFU: %s", frame.problem.title)
             case sfu.MediaConnected():
                 self._active()
             case _:
                 self._changed(self.side.frame(frame))
 
     def _joined(self, frame: sfu.Joined) -> None:
+        self._welcome.cancel()
         changes = self.side.joined(frame)
         if self._fresh:
             # All that is there is news to a new connection.
@@ -361,9 +372,10 @@ class GroupCall:
             mid: Publication(_SOURCES[kind], muted=kind in self._muted)
             for mid, kind in described.publish.items()
         }
+        self._offered = self._next_ref()
         await socket.send(
             sfu.Offer(
-                ref=self._next_ref(),
+                ref=self._offered,
                 sdp=described.sdp,
                 publish=publish,
                 subscribe=described.subscribe,
@@ -377,7 +389,7 @@ class GroupCall:
         if isinstance(answer, sfu.Error):
             if answer.problem.retry_after_s is None:
                 raise Refused(answer.problem)
-            return float(answer.problem.retry_after_s)
+            return float(min(answer.problem.retry_after_s, OFFER_PAUSE_S_MAX))
         await self.media.accept_answer(answer.sdp)
         self._published = {
             described.publish[mid]: track
@@ -443,3 +455,5 @@ _FINAL: Final[dict[int, str]] = {
 }
 _REFUSALS: Final = {"call-state": "call-ended", "not-found": "call-ended", "forbidden": "removed"}
 """What it means when one who was in the call gets no ticket any more."""
+_PASSING: Final = frozenset({"unavailable", "rate-limited"})
+"""Refusals of a ticket that may be over in a moment."""
