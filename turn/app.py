@@ -199,7 +199,7 @@ class Relay:
 
     def describe(self) -> Node:
         """As the registry has it."""
-        host = self._settings.external_address or self.bound[0]
+        host = str(ip_address(self._settings.external_address or self.bound[0]))
         host = f"[{host}]" if ":" in host else host
         load = self._server.load if self._server is not None else 0.0
         return Node(self.node, ROLE, f"turn:{host}:{self.bound[1]}?transport=udp", load)

@@ -60,7 +60,7 @@ def test_a_second_allocate_is_a_mismatch(relay: MemoryRelay) -> None:
 def test_without_an_allocation_there_is_a_mismatch(relay: MemoryRelay, what: str) -> None:
     client = relay.client()
     asks = {
-        "refresh": lambda: client.refresh(),
+        "refresh": lambda: client.refresh(600),
         "permit": lambda: client.permit(PEER),
         "bind": lambda: client.bind(0x4000),
     }

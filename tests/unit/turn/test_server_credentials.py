@@ -156,7 +156,7 @@ def test_nothing_is_prolonged_past_its_time(relay: MemoryRelay, what: str) -> No
     client.allocated()
     relay.pass_s(20)
     asks = {
-        "refresh": lambda: client.refresh(),
+        "refresh": lambda: client.refresh(600),
         "permit": lambda: client.permit(PEER),
         "bind": lambda: client.bind(0x4000),
     }
