@@ -187,13 +187,17 @@ def _part(document: Mapping[str, Any], table: str) -> Mapping[str, Any]:
 def _check(config: Config, lan: bool) -> None:
     """What no table can see by itself."""
     gateway, messaging = config.gateway, config.messaging
+    media = {"sfu.media_host": config.sfu.media_host, "relay.host": config.relay.host}
+    for key, host in media.items():
+        if host in ("0.0.0.0", "::", ""):  # noqa: S104 - compared, not bound
+            raise ConfigError(f"{key}: a specific address, since clients are told it")
     if config.environment == "development":
         if not lan and not is_loopback(gateway.host):
             raise ConfigError(
                 "gateway.host: in development the gateway listens on loopback only; "
                 'start it with --lan, or say environment = "production"'
             )
-        _check_loopback(config, lan)
+        _check_loopback(config, {} if lan else media)
         return
     if config.relay.allow_private_peers:
         raise ConfigError('relay.allow_private_peers: only while environment = "development"')
@@ -202,20 +206,16 @@ def _check(config: Config, lan: bool) -> None:
             raise ConfigError(f'messaging.{key}: only while environment = "development"')
 
 
-def _check_loopback(config: Config, lan: bool) -> None:
+def _check_loopback(config: Config, media: Mapping[str, str]) -> None:
     inside = {
         "gateway.admin_host": config.gateway.admin_host,
         "sfu.admin_host": config.sfu.admin_host,
         "sfu.signalling_host": config.sfu.signalling_host,
         "relay.admin_host": config.relay.admin_host,
     }
-    media = {"sfu.media_host": config.sfu.media_host, "relay.host": config.relay.host}
-    for key, host in inside.items() if lan else {**inside, **media}.items():
+    for key, host in {**inside, **media}.items():
         if not is_loopback(host):
             raise ConfigError(f"{key}: in development on loopback only")
-    for key, host in media.items():
-        if host in ("0.0.0.0", "::", ""):  # noqa: S104 - compared, not bound
-            raise ConfigError(f"{key}: a specific address, since clients are told it")
 
 
 def is_loopback(host: str) -> bool:

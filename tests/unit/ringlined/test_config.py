@@ -191,9 +191,14 @@ def test_development_keeps_every_role_on_loopback(write: Write, table: str, key:
         load_config(write(f'[{table}]\n{key} = "192.0.2.7"'))
 
 
-def test_media_needs_an_address_of_its_own(write: Write) -> None:
-    with pytest.raises(ConfigError, match=r"sfu\.media_host: a specific"):
-        load_config(write('[sfu]\nmedia_host = "0.0.0.0"'), lan=True)
+@pytest.mark.parametrize("environment", ["development", "production"])
+@pytest.mark.parametrize(("table", "key"), [("sfu", "media_host"), ("relay", "host")])
+def test_media_needs_an_address_of_its_own(
+    write: Write, environment: str, table: str, key: str
+) -> None:
+    text = f'environment = "{environment}"\n[{table}]\n{key} = "0.0.0.0"'
+    with pytest.raises(ConfigError, match=rf"{table}.*(specific|one) address"):
+        load_config(write(text), lan=True)
 
 
 def test_private_peers_are_for_development(write: Write) -> None:
