@@ -29,6 +29,8 @@ ROUTE: Final = "/v1/sfu/{node}"
 ROLE: Final = "sfu"
 CONNECT_TIMEOUT_S: Final = 5.0
 CLOSE_TIMEOUT_S: Final = 2.0
+CLOSE_SLOW_TIMEOUT_S: Final = 0.01
+"""When one side did not take what the other sent: what that one goes on sending is not read out."""
 SETTLED_S: Final = limits.AUTHENTICATION_TIMEOUT_S + 2
 """A node hangs up on who has not shown a ticket by then: who is still there has."""
 _LAST_CODE: Final = 4999
@@ -182,8 +184,10 @@ class SfuProxy:
                     _log.error("carrying broke", exc_info=reason)
             self._count(next((reason for reason in reasons if isinstance(reason, str)), "stopped"))
             # Each learns why the other went.
-            await _close(downstream, _code(upstream.close_code))
-            await _close(upstream, _code(downstream.close_code))
+            timeout_s = CLOSE_SLOW_TIMEOUT_S if "slow" in reasons else CLOSE_TIMEOUT_S
+            await _close(downstream, _code(upstream.close_code), timeout_s)
+            code = CloseCode.GOING_AWAY if self._closing else _code(downstream.close_code)
+            await _close(upstream, code, timeout_s)
 
     async def _pump(self, source: Downstream | Upstream, target: Downstream | Upstream) -> str:
         """Frame by frame until `source` closes or `target` does not take one in time: which."""
@@ -227,7 +231,14 @@ def _code(code: int | None) -> int:
     return code
 
 
-async def _close(side: Downstream | Upstream, code: int) -> None:
-    with suppress(TimeoutError, ConnectionError, aiohttp.ClientError):
-        async with asyncio.timeout(CLOSE_TIMEOUT_S):
-            await side.close(code=code)
+async def _close(
+    side: Downstream | Upstream, code: int, timeout_s: float = CLOSE_TIMEOUT_S
+) -> None:
+    # In a task of its own: a write that was given up leaves a cancelled future behind in aiohttp, by
+    # which the next write on the connection ends as if it had been cancelled itself.
+    closing = asyncio.create_task(side.close(code=code))
+    try:
+        await asyncio.wait({closing}, timeout=timeout_s)
+    finally:
+        closing.cancel()
+    await asyncio.gather(closing, return_exceptions=True)
