@@ -37,7 +37,7 @@ PAYLOAD_BYTES: Final = 1_100
 FLOWS: Final = 20
 WINDOW: Final = 2
 """Packets that every flow keeps under way."""
-PACED_PER_S: Final = 2_000.0
+PACED_PER_S: Final = 10_000.0
 ALLOCATIONS: Final = 2_000
 BURST: Final = 400
 """Allocations of one window of allocating."""
