@@ -1,6 +1,7 @@
 """The wiring of a relay."""
 
 import asyncio
+import resource
 import secrets as random
 import time
 from collections.abc import Callable, Sequence
@@ -9,6 +10,7 @@ from typing import Final
 
 import structlog
 from aiohttp import web
+from msgspec import structs
 
 from backplane.errors import WorldError
 from backplane.registry.ports import Node, Registry
@@ -26,6 +28,8 @@ from turn.stun import Address
 
 BUFFER_BYTES: Final = 8 * 1024 * 1024
 """Of the listening socket; the system may grant less (net.core.rmem_max)."""
+DESCRIPTORS_RESERVED: Final = 64
+"""For the registry, health, metrics and the process itself."""
 NODE_NAME_BYTES: Final = 4
 TICK_S: Final = 0.5
 OWN_ADDRESSES_S: Final = 30
@@ -112,7 +116,7 @@ class Relay:
         settings = self._settings
         external = str(ip_address(settings.external_address or host))
         return Server(
-            settings,
+            _within_descriptors(settings),
             self._secrets,
             Place(host, external, frozenset({host, external, *own_addresses()})),
             ports=ports,
@@ -222,3 +226,14 @@ class Relay:
         self._admin_listener.stop_accepting()
         await self._admin_listener.stop(self._settings.stop_timeout_s)
         _log.info("relay stopped", node=self.node)
+
+
+def _within_descriptors(settings: RelaySettings) -> RelaySettings:
+    """An allocation is a descriptor. With none left, health and metrics could not be asked for either."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY:
+        return settings
+    room = max(1, soft - DESCRIPTORS_RESERVED)
+    if room < settings.allocations_max:
+        _log.warning("fewer allocations than allowed: too few descriptors", allocations_max=room)
+    return structs.replace(settings, allocations_max=min(settings.allocations_max, room))

@@ -31,13 +31,15 @@ class Relay:
         self._node = networks.node
         self._world = networks.world
         self._log = log
+        self._descriptors = settings.pop("descriptors_max", None)
         self._settings = {"host": NODE, "port": 3478, "admin_port": 9092, **settings}
         self._process: subprocess.Popen[str] | None = None
         self.bound: Host = ("", 0)
         self.admin: Host = ("", 0)
 
     def start(self) -> None:
-        command = [sys.executable, "-m", "tests.integration.turn.run_relay"]
+        limit = [] if self._descriptors is None else ["prlimit", f"--nofile={self._descriptors}"]
+        command = [*limit, sys.executable, "-m", "tests.integration.turn.run_relay"]
         with self._log.open("a") as log:
             self._process = subprocess.Popen(
                 self._node.inside(*command, json.dumps(self._settings), SECRET),
@@ -155,7 +157,7 @@ def _is_wrong(line: str) -> bool:
 
 @contextmanager
 def running(networks: Networks, folder: Path, **settings: Any) -> Iterator[Relay]:
-    """A relay with these settings; its log is free of errors at the end."""
+    """A relay with these settings (`descriptors_max` is of the process, not one of them); its log is free of errors at the end."""
     relay = Relay(networks, folder / "relay.log", settings)
     relay.start()
     try:

@@ -83,6 +83,16 @@ async def test_the_relay_as_a_whole_has_a_limit(start_relay: StartRelay) -> None
     assert set(seen) - {None} <= {486, 508}
 
 
+async def test_allocations_leave_descriptors_for_health(start_relay: StartRelay) -> None:
+    """An allocation is a descriptor; an operator who cannot ask would take the relay for dead."""
+    relay = start_relay(descriptors_max=128, **ROOMY)
+    clients = [await relay.client(f"11.1.8.{n % 250 + 1}") for n in range(100)]
+    seen = await outcomes(clients)
+    assert seen[None] == 128 - 64
+    assert set(seen) - {None} <= {486, 508}
+    assert relay.metric("ringline_relay_allocations_live") == 64
+
+
 async def test_used_up_ports_are_508(start_relay: StartRelay) -> None:
     """RFC 8656 §7.2; and an ended allocation's port is used again."""
     relay = start_relay(relayed_port_min=50_000, relayed_port_max=50_003, **ROOMY)
