@@ -5,6 +5,7 @@ import secrets
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Final
 from uuid import UUID
 
@@ -144,6 +145,10 @@ class Sfu:
         metrics.watch(
             "sfu_closed", "Signalling connections closed by us", "code", lambda: self._closed
         )
+        for state, name in (("connected", "open"), ("half-open", "half_open")):
+            metrics.watch_gauge(
+                f"sfu_transports_{name}", f"Transports {state} now", partial(media.count, state)
+            )
         metrics.watch_gauge("sfu_participants", "Participants now", lambda: len(calls))
         metrics.watch_gauge("sfu_calls", "Calls now", lambda: len(calls.ids()))
 

@@ -6,8 +6,9 @@ nominates is where everything for it is sent. What is not authentic is dropped w
 changes nothing (RFC 7675: nothing but a valid check is consent).
 
 A client that moves (its address translation made another port of it) is followed at its first nomination
-from there, or at its first valid check once the old address has been silent for REBIND_SILENCE_S: some
-clients say USE-CANDIDATE with every check, others once.
+from there. Chromium says USE-CANDIDATE with every check of the pair it has chosen, and checks others to
+have them in reserve: nothing else moves it. aioice says it once: such a client is followed to where its
+valid checks come from as soon as the nominated address has been silent for REBIND_SILENCE_S.
 """
 
 from dataclasses import dataclass, field
@@ -20,6 +21,8 @@ from turn.stun import Attribute, Class, Malformed, Message, Method
 VALID_ADDRESSES_MAX: Final = 8
 """Of one client: its interfaces, and its relay's."""
 REBIND_SILENCE_S: Final = 1.0
+RENOMINATION_S: Final = 1.0
+"""A nomination of the same address so much later is no retransmission: this client always says it."""
 _KNOWN: Final = frozenset(
     {
         Attribute.USERNAME,
@@ -44,7 +47,22 @@ class Agent:
     heard_s: float = 0.0
     """When the nominated address was last heard: a valid check or authentic media."""
     nominated: SocketAddress | None = None
+    nominated_s: float = 0.0
+    renominates: bool = False
+    """Whether its checks of the nominated pair go on to nominate it."""
     valid: dict[SocketAddress, float] = field(default_factory=dict)
+    """When a valid check last came from there."""
+
+    def nominate(self, address: SocketAddress, now_s: float) -> None:
+        self.nominated, self.nominated_s, self.heard_s = address, now_s, now_s
+
+    def went_to(self, now_s: float) -> SocketAddress | None:
+        """Where it must be by now, if it is not where it was nominated."""
+        if self.nominated is None or self.renominates or now_s - self.heard_s < REBIND_SILENCE_S:
+            return None
+        newest = max(self.valid, key=lambda each: self.valid[each], default=self.nominated)
+        elsewhere = newest != self.nominated and self.valid[newest] > self.heard_s
+        return newest if elsewhere else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +154,7 @@ class IceLite:
         self._note_valid(agent, source, now_s)
         moves = self._moves(message, agent, source, now_s)
         if moves:
-            agent.nominated = source
+            agent.nominate(source, now_s)
         agent.checked_s = now_s
         if agent.nominated == source:
             agent.heard_s = now_s
@@ -167,11 +185,22 @@ class IceLite:
     @staticmethod
     def _moves(message: Message, agent: Agent, source: SocketAddress, now_s: float) -> bool:
         """Whether this check makes `source` the nominated address (§7.3.1.5, §8.2)."""
+        nominates = Attribute.USE_CANDIDATE in message.attributes
         if agent.nominated == source:
+            agent.renominates |= nominates and now_s - agent.nominated_s >= RENOMINATION_S
             return False
-        if Attribute.USE_CANDIDATE in message.attributes:
-            return True
-        return agent.nominated is not None and now_s - agent.heard_s >= REBIND_SILENCE_S
+        return nominates or agent.went_to(now_s) == source
+
+    def follow(self, now_s: float) -> list[Agent]:
+        """Those who have gone elsewhere since they were nominated; they are nominated there. A check
+        that came too soon after the old address fell silent counts here; the next may take 5 s."""
+        moved = []
+        for agent in self._by_ufrag.values():
+            address = agent.went_to(now_s)
+            if address is not None:
+                agent.nominate(address, now_s)
+                moved.append(agent)
+        return moved
 
 
 def _not_granted(message: Message, agent: Agent) -> Refused | None:

@@ -19,8 +19,8 @@ class SrtpKeys:
 
     profile: str
     """`SRTP_AEAD_AES_128_GCM` or `SRTP_AES128_CM_SHA1_80`."""
-    receive: bytes
-    send: bytes
+    receive: bytes = field(repr=False)
+    send: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +107,9 @@ class Plane(Protocol):
     def send_rtcp(self, peer: int, packet: bytes) -> None:
         """Encrypt and send a compound packet; dropped when the peer is gone."""
 
-    def received(self, peer: int, datagram: bytes, now_s: float) -> None:
-        """SRTP or SRTCP from the peer's validated 5-tuple. Never raises: what is not authentic is
-        dropped and counted."""
+    def received(self, peer: int, datagram: bytes, now_s: float) -> bool:
+        """SRTP or SRTCP from the peer's validated 5-tuple: whether it was authentic. Never raises:
+        what is not authentic is dropped and counted."""
 
     def producer_counters(self, producer: int) -> ProducerCounters: ...
 

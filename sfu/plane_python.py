@@ -183,7 +183,7 @@ class PythonPlane:
 
     # Every packet.
 
-    def received(self, peer: int, datagram: bytes, now_s: float) -> None:
+    def received(self, peer: int, datagram: bytes, now_s: float) -> bool:
         known, size = self._peers.get(peer), len(datagram)
         if known is None:
             self.counts.unknown_peer += 1
@@ -194,24 +194,26 @@ class PythonPlane:
         else:
             self._incoming[:size] = datagram
             if 192 <= datagram[1] <= 223:  # RFC 5761 §4
-                self._received_rtcp(known, size)
-            else:
+                return self._received_rtcp(known, size)
+            size = known.srtp.unprotect(self._pointer, size)
+            if size >= 0:
                 self._received_rtp(known, size, now_s)
+                return True
+            self.counts.unauthentic += 1
+        return False
 
-    def _received_rtcp(self, peer: _Peer, size: int) -> None:
+    def _received_rtcp(self, peer: _Peer, size: int) -> bool:
         size = peer.srtp.unprotect_rtcp(self._pointer, size)
         if size < 0:
             self.counts.unauthentic += 1
-            return
+            return False
         self.counts.rtcp_in += 1
         self._observer.on_rtcp(peer.id, bytes(self._incoming[:size]))
+        return True
 
     def _received_rtp(self, peer: _Peer, size: int, now_s: float) -> None:
+        """Decrypted, in `_incoming`."""
         counts = self.counts
-        size = peer.srtp.unprotect(self._pointer, size)
-        if size < 0:
-            counts.unauthentic += 1
-            return
         packet = self._incoming[:size]
         offset = rtp_header.payload_offset(packet)
         if offset is None:

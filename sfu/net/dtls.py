@@ -10,6 +10,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
+import structlog
+
 from sfu.aiortc_modules import rtcdtlstransport
 from sfu.plane import SrtpKeys
 from sfu.transport import Fingerprint
@@ -22,6 +24,8 @@ PROFILES: Final = (
 )
 """In our order: the server's choice counts (RFC 5764 §4.1.1)."""
 ALGORITHMS: Final = frozenset(rtcdtlstransport.X509_DIGEST_ALGORITHMS)
+
+_log = structlog.get_logger()
 
 
 class Certificate:
@@ -44,9 +48,11 @@ class _IceStandIn:
         self._news = asyncio.Event()
         self._closed = False
 
-    def put(self, datagram: bytes) -> None:
+    def put(self, datagram: bytes) -> bool:
+        had_room = len(self._waiting) < QUEUE_DATAGRAMS_MAX
         self._waiting.append(datagram)
         self._news.set()
+        return had_room
 
     def close(self) -> None:
         self._closed = True
@@ -107,12 +113,18 @@ class PassiveDtls:
             role="client",
         )
 
-    def received(self, datagram: bytes) -> None:
-        self._ice.put(datagram)
+    def received(self, datagram: bytes) -> bool:
+        """False: an older one had to go for it."""
+        return self._ice.put(datagram)
 
     async def handshake(self) -> SrtpKeys | None:
         """None: it failed, or the certificate is not the one that was signalled."""
-        await self._transport.start(self._parameters)
+        try:
+            await self._transport.start(self._parameters)
+        except Exception:
+            # What aiortc does not expect of a peer ends that peer, now and not at the time limit.
+            _log.exception("DTLS handshake broke")
+            return None
         if self._transport.state != "connected":
             return None
         keys: SrtpKeys | None = self._transport.srtp_keys

@@ -30,9 +30,10 @@ BUFFER_BYTES: Final = 8 * 1024 * 1024
 DRAIN_DATAGRAMS_MAX: Final = 128
 """In one wake-up, so that signalling gets its turn."""
 DATAGRAM_BYTES_MAX: Final = 2048
-UFRAG_BYTES: Final = 4
+UFRAG_BYTES: Final = 8
+"""RFC 8445 §5.3 wants 24 random bits; with 64 no two clients of this port get the same."""
 PASSWORD_BYTES: Final = 16
-"""RFC 8445 §5.3: at least 24 and 128 random bits; in hexadecimal."""
+"""§5.3: at least 128 random bits; in hexadecimal."""
 TICK_S: Final = 0.25
 
 _log = structlog.get_logger()
@@ -117,10 +118,13 @@ class MediaPort:
         connected = sum(peer.is_connected for peer in self._peers.values())
         return {"connected": connected, "half-open": len(self._peers) - connected}
 
+    def count(self, state: str) -> int:
+        return self.states()[state]
+
     # Of one client.
 
     def open(self, peer: int, remote: RemoteTransport) -> LocalTransport:
-        if self.states()["half-open"] >= self._settings.half_open_transports_max:
+        if self.count("half-open") >= self._settings.half_open_transports_max:
             raise TransportsFull("too many transports are being set up")
         agent = self._ice.open(peer, *self._credentials(), remote.ufrag, self._clock())
         dtls = PassiveDtls(
@@ -208,9 +212,8 @@ class MediaPort:
             if agent is None:
                 self.dropped["media-from-stranger"] += 1
                 return
-            if agent.nominated == source:
+            if self.plane.received(agent.peer, data, now_s) and agent.nominated == source:
                 agent.heard_s = now_s
-            self.plane.received(agent.peer, data, now_s)
         elif first < 4 and is_stun(data):
             self._received_check(data, source, now_s)
         elif 20 <= first <= 63:
@@ -252,7 +255,8 @@ class MediaPort:
         if agent is None:
             self.dropped["dtls-from-stranger"] += 1
             return
-        self._peers[agent.peer].dtls.received(data)
+        if not self._peers[agent.peer].dtls.received(data):
+            self.dropped["dtls-queue-full"] += 1
 
     async def _run(self, known: _Peer) -> None:
         """From the first valid check to the end of the association."""
@@ -294,12 +298,17 @@ class MediaPort:
             self.expire(self._clock())
 
     def expire(self, now_s: float) -> None:
-        """End whose set-up took too long, and who has given no consent for too long (RFC 7675 §5.1)."""
+        """End whose set-up took too long, and who has given no consent for too long (RFC 7675 §5.1);
+        rather a tick early than late. Follow who has moved."""
         settings = self._settings
+        consent_s = max(settings.consent_timeout_s - TICK_S, settings.consent_timeout_s / 2)
+        for agent in self._ice.follow(now_s):
+            if agent.nominated is not None:
+                self.plane.move_peer(agent.peer, agent.nominated)
         for peer, known in list(self._peers.items()):
             agent = known.agent
             if known.is_connected:
-                if now_s - agent.checked_s >= settings.consent_timeout_s:
+                if now_s - agent.checked_s >= consent_s:
                     self._end(peer, "silent")
             elif now_s - agent.opened_s >= settings.transport_setup_timeout_s:
                 self._end(peer, "failed")

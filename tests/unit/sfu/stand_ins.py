@@ -84,7 +84,7 @@ class WrittenPlane:
     def send_rtcp(self, peer: int, packet: bytes) -> None:
         self.rtcp.append((peer, packet))
 
-    def received(self, peer: int, datagram: bytes, now_s: float) -> None:
+    def received(self, peer: int, datagram: bytes, now_s: float) -> bool:
         raise AssertionError("the transports do that")
 
     def producer_counters(self, producer: int) -> ProducerCounters:
