@@ -1,5 +1,6 @@
 """The relay of the tests: its own process in the node's namespace, so that it can be weighed and killed."""
 
+import itertools
 import json
 import re
 import selectors
@@ -33,6 +34,7 @@ class Relay:
         self._log = log
         self._descriptors = settings.pop("descriptors_max", None)
         self._settings = {"host": NODE, "port": 3478, "admin_port": 9092, **settings}
+        self._numbers = itertools.count()
         self._process: subprocess.Popen[str] | None = None
         self.bound: Host = ("", 0)
         self.admin: Host = ("", 0)
@@ -114,13 +116,20 @@ class Relay:
 
     async def client(
         self,
-        host: str = WORLD,
+        host: str = "",
         port: int = 0,
         *,
         who: Credential | None = None,
         on: Namespace | None = None,
     ) -> Client:
-        """A new 5-tuple, of a new account unless `who` is given."""
+        """A new 5-tuple, of a new account unless `who` is given.
+
+        Without `host`, from an address of its own: a port that an earlier test left may come again, and
+        its allocation may still be there.
+        """
+        if not host:
+            number = next(self._numbers)
+            host = f"11.1.{100 + number // 250 % 100}.{1 + number % 250}"
         bound = (on or self._world).socket(host, port)
         return await Client.at(bound, self.bound, who or credential())
 
