@@ -5,7 +5,14 @@ from typing import Any
 
 import pytest
 
-from sfu.ice_lite import REBIND_SILENCE_S, VALID_ADDRESSES_MAX, Checked, IceLite, Refused
+from sfu.ice_lite import (
+    REBIND_SILENCE_S,
+    RENOMINATION_S,
+    VALID_ADDRESSES_MAX,
+    Checked,
+    IceLite,
+    Refused,
+)
 from sfu.plane import SocketAddress
 from turn import stun
 from turn.stun import Attribute, Class, Method
@@ -208,3 +215,39 @@ def test_random_bytes_make_nothing_fail(ice: IceLite) -> None:
     samples: Iterable[bytes] = (check(NOMINATE)[:n] + bytes([n]) for n in range(120))
     for sample in samples:
         assert isinstance(ice.received(sample, STRANGER, 0.0), Refused)
+
+
+def test_a_client_that_nominates_with_every_check_is_moved_by_nothing_else(ice: IceLite) -> None:
+    """Chromium keeps other paths in reserve and checks them now and then."""
+    agent = granted(ice, NOMINATE).agent
+    granted(ice, NOMINATE, now_s=RENOMINATION_S)
+    assert agent.renominates
+    assert not granted(ice, at=THERE, now_s=25.0).moved
+    assert ice.follow(26.0) == []
+    assert granted(ice, NOMINATE, at=THERE, now_s=27.0).moved
+
+
+def test_a_repeated_nomination_is_no_habit(ice: IceLite) -> None:
+    agent = granted(ice, NOMINATE).agent
+    granted(ice, NOMINATE, now_s=RENOMINATION_S / 2)
+    assert not agent.renominates
+
+
+def test_a_client_is_followed_when_the_old_address_stays_silent(ice: IceLite) -> None:
+    """S5: its one check from there came too soon; the next may be 5 s away."""
+    agent = granted(ice, NOMINATE).agent
+    agent.heard_s = 5.0
+    assert not granted(ice, at=THERE, now_s=5.3).moved
+    assert ice.follow(5.9) == []
+    assert ice.follow(6.0) == [agent]
+    assert agent.nominated == THERE
+    assert ice.follow(60.0) == []
+
+
+def test_a_client_that_goes_on_where_it_was_is_not_followed(ice: IceLite) -> None:
+    agent = granted(ice, NOMINATE).agent
+    agent.heard_s = 5.0
+    assert not granted(ice, at=THERE, now_s=5.3).moved
+    agent.heard_s = 5.4
+    assert ice.follow(60.0) == []
+    assert agent.nominated == HERE
