@@ -6,7 +6,7 @@ operator's tool forgets to remove is removed after LIFETIME_MS.
 
 from collections.abc import Callable
 from typing import Final
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from backplane.bus.ports import Bus, Revoked
 from backplane.registry.ports import TokenRegistry
@@ -53,7 +53,9 @@ class OperatorAccounts:
         credential = make_token(self._entropy)
         device = NewDeviceRecord(name, random >> 64 - _BITS, hash_secret(credential))
         now = self._clock()
-        made = await self._records.register(number, uuid4(), device, now)
+        made = await self._records.register(
+            number, UUID(bytes=self._entropy(16), version=4), device, now
+        )
         await replace_queues(self._records, self._queues, made.device, now)
         return resources.DeviceCredential(
             account=made.account,

@@ -23,7 +23,8 @@ from schemathesis.specs.openapi.checks import (
 
 from signaling.openapi import openapi_document
 from signaling.settings import GatewaySettings
-from tests.integration.gateway.stage import Ground, Node
+from tests.integration.gateway.group_ground import announce, group_ground
+from tests.integration.gateway.stage import Node
 
 UNBOUNDED = 1_000_000
 CHECKS = [
@@ -61,14 +62,19 @@ def target() -> Iterator[Target]:
     thread.start()
 
     async def start() -> Target:
+        ground, _ = group_ground()
         node = await Node.start(
-            Ground(),
+            ground,
             GatewaySettings(
                 address_requests_burst=UNBOUNDED,
                 account_frames_burst=UNBOUNDED,
                 anonymous_connections_per_address_max=UNBOUNDED,
+                group_calls_per_account_hour=UNBOUNDED,
+                join_tickets_per_account_minute=UNBOUNDED,
+                relay_credentials_per_account_hour=UNBOUNDED,
             ),
         )
+        await announce(node, "sfu-1")
         return Target(node.url, node, loop)
 
     started = asyncio.run_coroutine_threadsafe(start(), loop).result(10)

@@ -226,7 +226,7 @@ class Platform:
 
 
 def open_platform(store: Store, trusted: ssl.SSLContext | None = None) -> Platform:
-    """On the running loop. `trusted`: as of `ringline.client.trust`."""
+    """On the running loop. `trusted`: as of `ringline.client.net.trust`."""
     return Platform(store, trusted)
 
 

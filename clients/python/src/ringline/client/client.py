@@ -32,10 +32,10 @@ from ringline.client.net.group_call import GroupCall, GroupMedia
 from ringline.client.net.group_socket import open_group_socket
 from ringline.client.net.message import OutgoingMessage
 from ringline.client.net.relays import Relays
+from ringline.client.net.trust import trust
 from ringline.client.profile import Profile, profile_directory
 from ringline.client.store import Identity, MessageState, Store
 from ringline.client.store_sqlite import SqliteStore
-from ringline.client.trust import trust
 from ringline.protocol import limits
 from ringline.protocol.frames import Read, Typing, Watch
 from ringline.protocol.resources import (

@@ -5,7 +5,7 @@ import pytest
 
 from loadtest.certificate import make_certificate
 from ringline.client.errors import UsageError
-from ringline.client.trust import VARIABLE, trust
+from ringline.client.net.trust import VARIABLE, trust
 
 
 @pytest.fixture(autouse=True)
