@@ -26,8 +26,8 @@ from turn.server import Place, Server
 from turn.settings import RelaySettings
 from turn.stun import Address
 
-BUFFER_BYTES: Final = 8 * 1024 * 1024
-"""Of the listening socket; the system may grant less (net.core.rmem_max)."""
+BUFFER_BYTES: Final = 4 * 1024 * 1024
+"""Of the listening socket: half a second of a flood. The system may grant less (net.core.rmem_max)."""
 DESCRIPTORS_RESERVED: Final = 64
 """For the registry, health, metrics and the process itself."""
 NODE_NAME_BYTES: Final = 4

@@ -13,6 +13,8 @@ from turn.stun import Address
 
 DRAIN_DATAGRAMS_MAX: Final = 64
 DATAGRAM_BYTES_MAX: Final = 65_535
+SO_RCVBUFFORCE: Final = 33
+"""Linux, socket(7); the standard library has no name for it."""
 
 
 class UdpSocket:
@@ -53,6 +55,16 @@ class UdpSocket:
             self._socket.close()
 
 
+def _make_room(made: socket.socket, buffer_bytes: int) -> None:
+    """What waits while this process does not run must find room, or a flood's first victims are the
+    calls. Beyond net.core.rmem_max with CAP_NET_ADMIN only; else as much as the system grants."""
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer_bytes)
+    try:
+        made.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, buffer_bytes)
+    except OSError:
+        return
+
+
 def bind(host: str, port: int, buffer_bytes: int) -> socket.socket:
     """Raises OSError."""
     made = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
@@ -60,7 +72,7 @@ def bind(host: str, port: int, buffer_bytes: int) -> socket.socket:
         made.setblocking(False)
         if made.family == socket.AF_INET6:
             made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer_bytes)
+        _make_room(made, buffer_bytes)
         made.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, buffer_bytes)
         made.bind((host, port))
     except OSError:

@@ -3,6 +3,7 @@
 import asyncio
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -101,3 +102,11 @@ async def test_ipv6_is_ipv6_only() -> None:
     bound = bind("::1", 0, 65_536)
     assert bound.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY) == 1
     bound.close()
+
+
+@pytest.mark.parametrize("buffer_bytes", [4_096, 65_536, 4 * 1024 * 1024])
+def test_there_is_the_room_that_the_system_grants(buffer_bytes: int) -> None:
+    most = int(Path("/proc/sys/net/core/rmem_max").read_text())
+    with bind("127.0.0.1", 0, buffer_bytes) as bound:
+        granted = bound.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // 2  # Linux doubles it
+    assert granted >= min(buffer_bytes, most)
