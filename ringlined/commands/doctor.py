@@ -32,7 +32,7 @@ def doctor(
     Ends with 0 when every hop is well, with 1 when one is broken.
     """
     configure_logs("error", "auto", role="doctor")
-    console = Console()
+    console = Console(soft_wrap=True)
     diagnosis = uvloop.run(_examine(Wish(data, config, server), console))
     if diagnosis is None:
         end(ExitCode.FAILED, "interrupted")

@@ -8,11 +8,14 @@ from ringlined.trial.step import Outcome
 
 def show_hop(console: Console, outcome: Outcome) -> None:
     mark = "[green]✓[/]" if outcome.passed else "[red]✗[/]"
+    if outcome.skipped:
+        mark = "[yellow]–[/]"
     figures = ", ".join(
         f"{name.replace('_', ' ')} {_text(v)}" for name, v in outcome.figures.items()
     )
     console.print(f"{mark} {outcome.step:<22}", end=" ", highlight=False)
-    console.print(figures or ("" if outcome.passed else "BROKEN"), markup=False, highlight=False)
+    state = f"not tried: {outcome.skipped}" if outcome.skipped else figures
+    console.print(state if outcome.passed else "BROKEN", markup=False, highlight=False)
     if outcome.warning:
         console.print(f"    {outcome.warning}", style="yellow", markup=False, highlight=False)
     if outcome.problem is not None:
@@ -23,10 +26,12 @@ def show_hop(console: Console, outcome: Outcome) -> None:
 
 def show_diagnosis(console: Console, diagnosis: Diagnosis) -> None:
     if diagnosis.well:
-        count = len(diagnosis.hops)
-        console.print(
-            f"\nAll {count} hops are well, in {diagnosis.seconds:.1f} s.", highlight=False
-        )
+        skipped = [hop.step for hop in diagnosis.hops if hop.skipped]
+        count = len(diagnosis.hops) - len(skipped)
+        every = "" if skipped else "All "
+        rest = f"; not tried: {', '.join(skipped)}" if skipped else ""
+        text = f"\n{every}{count} hops are well, in {diagnosis.seconds:.1f} s{rest}."
+        console.print(text, highlight=False)
         return
     console.print(f"\n[red]Broken: {diagnosis.broken}[/]", highlight=False)
     if diagnosis.not_tried:

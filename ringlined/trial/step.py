@@ -11,7 +11,8 @@ from ringlined.trial.program import StepFailed
 
 Figures = dict[str, Any]
 WARNING: Final = "warning"
-"""The figure whose text is shown as one."""
+SKIPPED: Final = "skipped"
+"""Figures whose text is shown as such."""
 
 
 class Outcome(Struct, frozen=True, kw_only=True):
@@ -23,6 +24,8 @@ class Outcome(Struct, frozen=True, kw_only=True):
     advice: str = ""
     warning: str = ""
     """It passed, and yet."""
+    skipped: str = ""
+    """Why it was not tried; it has not failed then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +43,7 @@ async def take(step: Step) -> Outcome:
         figures = await step.act()
     except StepFailed as error:
         problem, advice = str(error), error.advice
-    warning = figures.pop(WARNING, "")
+    warning, skipped = figures.pop(WARNING, ""), figures.pop(SKIPPED, "")
     return Outcome(
         step=step.name,
         passed=problem is None,
@@ -49,4 +52,5 @@ async def take(step: Step) -> Outcome:
         problem=problem,
         advice=advice,
         warning=warning,
+        skipped=skipped,
     )

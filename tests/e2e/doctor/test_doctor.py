@@ -1,8 +1,12 @@
 """Hops broken for real, one after the other, on a stack that runs: the doctor names each."""
 
 import asyncio
+import json
 import signal
+import sqlite3
+import sys
 from collections.abc import AsyncIterator
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -11,7 +15,18 @@ import pytest
 import pytest_asyncio
 
 from ringlined.doctor.hop import HopName
+from ringlined.status import read_status
 from tests.e2e.doctor.ward import Visit, Ward, ward
+
+START_TIMEOUT_S = 60.0
+PRODUCTION = """
+environment = "production"
+[gateway]
+port = 0
+admin_port = 0
+[messaging]
+lookup_key = "only-in-this-test-but-long-enough-for-it"
+"""
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -127,11 +142,49 @@ async def recovered(stack: Ward) -> None:
     await stack.until(are_ready)
 
 
-async def test_where_nothing_runs_it_says_so(stack: Ward, tmp_path: Path) -> None:
+async def test_where_nothing_runs_it_says_so(tmp_path: Path) -> None:
     process = await asyncio.create_subprocess_exec(
-        "ringlined", "doctor", "--data", str(tmp_path), stdout=asyncio.subprocess.PIPE
+        *(sys.executable, "-m", "ringlined", "doctor", "--data", str(tmp_path)),
+        stdout=asyncio.subprocess.PIPE,
     )
     output, _ = await process.communicate()
     assert process.returncode == 1
     assert b"no stack runs on" in output
     assert b"Broken: configuration" in output
+
+
+async def test_in_production_and_in_one_process_it_tries_what_can_be_tried(tmp_path: Path) -> None:
+    config = tmp_path / "ringline.toml"
+    config.write_text(PRODUCTION)
+    data = tmp_path / "data"
+    log = (tmp_path / "up.log").open("wb")
+    up = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "ringlined", "up", "--config", str(config), "--data", str(data)),
+        stdout=log,
+        stderr=log,
+        env={"PATH": str(tmp_path)},  # there is no redis-server
+    )
+    try:
+        async with asyncio.timeout(START_TIMEOUT_S):
+            while (status := read_status(data)) is None or not status.ready:
+                assert up.returncode is None, (tmp_path / "up.log").read_text()
+                await asyncio.sleep(0.1)
+        findings = tmp_path / "findings.json"
+        doctor = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "ringlined", "doctor", "--data", str(data)),
+            *("--json", str(findings)),
+            stdout=asyncio.subprocess.PIPE,
+        )
+        output, _ = await doctor.communicate()
+        assert doctor.returncode == 0, output.decode()
+        assert "11 hops are well" in output.decode()
+        skipped = [
+            hop["step"] for hop in json.loads(findings.read_text())["hops"] if hop["skipped"]
+        ]
+        assert skipped == [HopName.MESSAGE, HopName.CALL]
+        with closing(sqlite3.connect(data / "records.sqlite3")) as connection:
+            assert connection.execute("SELECT count(*) FROM accounts").fetchone() == (0,)
+    finally:
+        up.terminate()
+        await up.wait()
+        log.close()

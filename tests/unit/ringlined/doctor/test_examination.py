@@ -69,3 +69,12 @@ def test_a_hop_that_is_well_is_shown_with_its_figures_and_its_warning() -> None:
     assert "tls yes, days left 3.2, names a and b" in text
     assert "soon over" in text
     assert "All 1 hops are well" in text
+
+
+def test_what_was_not_tried_is_not_called_well() -> None:
+    outcome = Outcome(step="message", passed=True, seconds=0, skipped="sealed only")
+    text = shown(outcome, diagnosis(True, outcome))
+    assert "– message" in text
+    assert "not tried: sealed only" in text
+    assert "0 hops are well, in 1.0 s; not tried: message." in text
+    assert "All" not in text

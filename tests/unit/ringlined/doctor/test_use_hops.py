@@ -62,6 +62,6 @@ async def test_where_only_sealed_messages_are_taken_it_says_what_it_left_out(
 ) -> None:
     device = Device("first", tmp_path, "/bin/false", "http://127.0.0.1:1")
     pair = Pair(device, device, uuid4())
-    assert await check_message(pair, sealed_only=True) == {"warning": NOT_SEALED}
-    assert await check_call(pair, sealed_only=True) == {"warning": NOT_SEALED}
+    assert await check_message(pair, sealed_only=True) == {"skipped": NOT_SEALED}
+    assert await check_call(pair, sealed_only=True) == {"skipped": NOT_SEALED}
     assert device.runs == []
