@@ -9,8 +9,10 @@ import pytest
 
 from backplane.errors import Unavailable
 from backplane.registry.open import memory_registry
+from backplane.registry.ports import RelayDeadlineRegistry
 from backplane.storage.device_queues import Append, FetchRequest, QueueDevice, Removal
 from backplane.storage.device_queues_memory import MemoryDeviceQueues
+from backplane.storage.group_calls import GroupCallRecord
 from backplane.storage.records_memory import MemoryRecords
 from messaging.contact import Contacts
 from messaging.errors import Refused
@@ -48,6 +50,7 @@ class Office:
     desk: CallDesk
     queues: CrashingQueues
     records: MemoryRecords
+    deadlines: RelayDeadlineRegistry
     now: int = 1_800_000_000_000
 
     async def told(self, device: Address) -> list[frames.CallEvent]:
@@ -67,18 +70,19 @@ async def office() -> Office:
     def clock() -> int:
         return holder[0].now
 
+    registry = memory_registry(clock)
     desk = CallDesk(
         records=records,
         queues=queues,
         contacts=Contacts(records=records, queues=queues, clock=clock),
-        limits=memory_registry(clock).limits,
-        relay_deadlines=memory_registry(clock).relay_deadlines,
+        limits=registry.limits,
+        relay_deadlines=registry.relay_deadlines,
         calls_per_caller_minute=50,
         calls_per_pair_minute=20,
         clock=clock,
         notify=lambda _: None,
     )
-    holder.append(Office(desk, queues, records))
+    holder.append(Office(desk, queues, records, registry.relay_deadlines))
     for address in (A1, A2, *B, C1):
         await queues.open(address.account, QueueDevice(address.device, 7), 0)
     for owner, peer in ((ANNA, BERT), (BERT, ANNA)):
@@ -324,3 +328,59 @@ async def test_k5_glare_in_any_order_gives_one_call(office: Office) -> None:
         assert {won.caller, Address(won.callee, won.accepted_by or 0)} == {A1, B[0]}
         await office.desk.event(A1, frames.Call(call=calls[0], kind=CallKind.HANG_UP))
         office.now += 10_000
+
+
+async def test_relays_learn_when_a_call_is_placed_and_when_it_ends(office: Office) -> None:
+    await office.deadlines.put_new(LOW, office.now + 600_000, 10**9)
+    await office.desk.event(A1, invite(LOW))
+    assert await office.deadlines.get(LOW) is None
+    await office.desk.event(B[0], accept(LOW))
+    assert await office.deadlines.get(LOW) is None
+    await office.desk.event(A1, frames.Call(call=LOW, kind=CallKind.HANG_UP))
+    assert await office.deadlines.get(LOW) == office.now
+
+
+@pytest.mark.parametrize("kind", [CallKind.DECLINE, CallKind.BUSY, CallKind.CANCEL, None])
+async def test_every_end_reaches_the_relays(office: Office, kind: CallKind | None) -> None:
+    await office.desk.event(A1, invite(LOW))
+    if kind is None:
+        office.now += 46_000
+        await office.desk.expire_due()
+    else:
+        sender = A1 if kind is CallKind.CANCEL else B[0]
+        await office.desk.event(sender, frames.Call(call=LOW, kind=kind))
+    assert await office.deadlines.get(LOW) == office.now
+
+
+async def test_an_end_that_came_before_the_lifting_counts(office: Office) -> None:
+    """Two nodes: the cancel is told to the relays before the invite is."""
+    lift = office.deadlines.lift
+
+    async def late_lift(call: UUID) -> None:
+        office.deadlines.lift = lift  # type: ignore[method-assign]
+        await office.desk.event(A1, frames.Call(call=call, kind=CallKind.CANCEL))
+        await lift(call)
+
+    office.deadlines.lift = late_lift  # type: ignore[method-assign]
+    await office.desk.event(A1, invite(LOW))
+    assert await office.deadlines.get(LOW) == office.now
+
+
+async def test_calls_go_on_while_relays_cannot_be_told(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(*_: object) -> None:
+        raise Unavailable("gone")
+
+    monkeypatch.setattr(office.deadlines, "lift", away)
+    monkeypatch.setattr(office.deadlines, "put", away)
+    assert (await office.desk.event(A1, invite(LOW))).state is CallState.RINGING
+    status = await office.desk.event(A1, frames.Call(call=LOW, kind=CallKind.CANCEL))
+    assert status.state is CallState.ENDED
+
+
+async def test_a_group_calls_id_rings_nobody(office: Office) -> None:
+    record = GroupCallRecord(LOW, CARL, (), "x" * 43, office.now)
+    await office.records.group_calls.create(record)
+    assert await refusal(office, A1, invite(LOW)) is ProblemType.ID_REUSED
+    assert not await office.told(B[0])
