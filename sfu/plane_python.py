@@ -34,7 +34,6 @@ RESEND_PACKETS_MAX: Final = 64
 """By one `resend`."""
 
 _HEADER: Final = struct.Struct("!BBHII")
-_SSRC: Final = struct.Struct("!I")
 _ffi: Final = cffi.FFI()
 
 
@@ -90,13 +89,38 @@ class _Producer:
         self.consumers: dict[int, _Consumer] = {}
 
 
+class _Packet:
+    """One decrypted packet; its header is read once for all subscribers."""
+
+    __slots__ = (
+        "data",
+        "first",
+        "marker",
+        "payload",
+        "payload_bytes",
+        "payload_type",
+        "sequence",
+        "ssrc",
+        "timestamp",
+    )
+
+    def __init__(self, data: memoryview, offset: int) -> None:
+        first, second, self.sequence, self.timestamp, self.ssrc = _HEADER.unpack_from(data)
+        self.data = data
+        self.first = first & 0xA0  # version and padding stay; no CSRC
+        self.marker, self.payload_type = second & 0x80, second & 0x7F
+        self.payload = data[offset:]
+        self.payload_bytes = len(data) - offset
+
+
 class _Consumer:
-    __slots__ = ("block", "payload_types", "peer", "producer", "route", "stream")
+    __slots__ = ("block", "payload_types", "peer", "producer", "route", "ssrc", "stream")
 
     def __init__(self, route: ConsumerRoute, producer: _Producer, peer: _Peer) -> None:
         self.route = route
         self.producer = producer
         self.peer = peer
+        self.ssrc = route.ssrc
         self.stream = Outgoing(route.first_sequence)
         self.payload_types = dict(route.payload_types)
         self.block = None if route.extensions else rtp_header.carried(route, {})
@@ -214,36 +238,36 @@ class PythonPlane:
     def _received_rtp(self, peer: _Peer, size: int, now_s: float) -> None:
         """Decrypted, in `_incoming`."""
         counts = self.counts
-        packet = self._incoming[:size]
-        offset = rtp_header.payload_offset(packet)
+        data = self._incoming[:size]
+        offset = rtp_header.payload_offset(data)
         if offset is None:
             counts.malformed += 1
             return
+        packet = _Packet(data, offset)
         counts.packets_in += 1
         counts.octets_in += size
-        producer = peer.producers.get(_SSRC.unpack_from(packet, 8)[0])
+        producer = peer.producers.get(packet.ssrc)
         if producer is None:
             counts.unknown_stream += 1
             self._unknown(peer, packet, now_s)
             return
-        sequence, timestamp = _HEADER.unpack_from(packet)[2:4]
-        number = producer.stream.received(sequence, timestamp, size - offset, now_s)
+        number = producer.stream.received(
+            packet.sequence, packet.timestamp, packet.payload_bytes, now_s
+        )
         if producer.paused:
             counts.muted += 1
             return
-        producer.stream.keep(number, packet)
-        self._forward(packet, offset, number, list(producer.consumers.values()))
+        producer.stream.keep(number, data)
+        self._forward(packet, number, list(producer.consumers.values()))
 
-    def _forward(
-        self, packet: memoryview, offset: int, number: int, consumers: list[_Consumer]
-    ) -> None:
+    def _forward(self, packet: _Packet, number: int, consumers: list[_Consumer]) -> None:
         """`number`: the extended sequence number of the producer's stream."""
         filled = octets = 0
         for consumer in consumers:
             sequence = consumer.stream.forward(number)
             if sequence is None:
                 continue
-            size = self._lay(filled, packet, offset, sequence, consumer)
+            size = self._lay(filled, packet, sequence, consumer)
             if size > 0:
                 filled += 1
                 octets += size
@@ -259,38 +283,36 @@ class PythonPlane:
             self.counts.packets_forwarded += sent
             self.counts.unsent += filled - sent
 
-    def _lay(
-        self, slot: int, packet: memoryview, offset: int, sequence: int, consumer: _Consumer
-    ) -> int:
+    def _lay(self, slot: int, packet: _Packet, sequence: int, consumer: _Consumer) -> int:
         """The packet as this subscriber gets it, encrypted, into the slot: its size, or 0."""
-        first, second, _, timestamp, _ = _HEADER.unpack_from(packet)
-        payload_type = consumer.payload_types.get(second & 0x7F)
+        payload_type = consumer.payload_types.get(packet.payload_type)
         if payload_type is None:
             return 0
         block = consumer.block
         if block is None:
-            block = rtp_header.carried(consumer.route, rtp_header.extensions(packet))
-        view, base, size = self._view, slot * SLOT_BYTES, len(packet)
+            block = rtp_header.carried(consumer.route, rtp_header.extensions(packet.data))
+        view, base = self._view, slot * SLOT_BYTES
         start = base + rtp_header.FIXED_BYTES + len(block)
-        end = start + size - offset
+        end = start + packet.payload_bytes
         if end - base > SLOT_BYTES - TRAILER_BYTES_MAX:
             self.counts.too_long += 1
             return 0
-        first = first & 0xA0 | (0x10 if block else 0)  # version and padding stay; no CSRC
-        second = second & 0x80 | payload_type
-        _HEADER.pack_into(view, base, first, second, sequence, timestamp, consumer.route.ssrc)
-        view[base + rtp_header.FIXED_BYTES : start] = block
-        view[start:end] = packet[offset:]
+        first = packet.first | (0x10 if block else 0)
+        second = packet.marker | payload_type
+        _HEADER.pack_into(view, base, first, second, sequence, packet.timestamp, consumer.ssrc)
+        if block:
+            view[base + rtp_header.FIXED_BYTES : start] = block
+        view[start:end] = packet.payload
         protected = consumer.peer.srtp.protect(self._slots[slot], end - base)
         if protected < 0:
             self.counts.unsent += 1
             return 0
         self._batch.put(slot, protected, consumer.peer.address)
-        consumer.stream.sent(size - offset, timestamp)
+        consumer.stream.sent(packet.payload_bytes, packet.timestamp)
         return protected
 
-    def _unknown(self, peer: _Peer, packet: memoryview, now_s: float) -> None:
-        ssrc = _SSRC.unpack_from(packet, 8)[0]
+    def _unknown(self, peer: _Peer, packet: _Packet, now_s: float) -> None:
+        ssrc = packet.ssrc
         if now_s < peer.unknown.get(ssrc, 0):
             return
         peer.unknown.pop(ssrc, None)
@@ -300,8 +322,8 @@ class PythonPlane:
                 return
             del peer.unknown[oldest]
         peer.unknown[ssrc] = now_s + UNKNOWN_STREAM_S
-        mid = rtp_header.extensions(packet).get(peer.mid_extension, b"")
-        self._observer.on_unknown_stream(peer.id, ssrc, mid, packet[1] & 0x7F)
+        mid = rtp_header.extensions(packet.data).get(peer.mid_extension, b"")
+        self._observer.on_unknown_stream(peer.id, ssrc, mid, packet.payload_type)
 
     # Feedback.
 
@@ -316,14 +338,14 @@ class PythonPlane:
             number = known.stream.number(sequence)
             if number is None:
                 continue
-            packet = known.producer.stream.kept(number)
-            if packet is None:
+            data = known.producer.stream.kept(number)
+            if data is None:
                 never_came.append(number & 0xFFFF)
                 continue
-            offset = rtp_header.payload_offset(packet)
-            if offset is not None and self._lay(
-                filled, memoryview(packet), offset, sequence, known
-            ):
+            offset = rtp_header.payload_offset(data)
+            if offset is None:
+                continue
+            if self._lay(filled, _Packet(memoryview(data), offset), sequence, known):
                 filled += 1
         self.counts.packets_resent += filled
         self._flush(filled)

@@ -100,7 +100,8 @@ class Outgoing:
         elif number < self._begin:
             return None
         ours = number + self._shift
-        self._last = max(self._last, ours)
+        if ours > self._last:  # noqa: PLR1730 - for every packet and subscriber: max() costs a call
+            self._last = ours
         return ours & 0xFFFF
 
     def number(self, sequence: int) -> int | None:

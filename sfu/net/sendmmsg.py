@@ -72,6 +72,7 @@ class Batch:
         self._iov = [self._vectors[slot] for slot in range(SLOTS)]
         self._head = [self._messages[slot].msg_hdr for slot in range(SLOTS)]
         self._named: list[RawAddress | None] = [None] * SLOTS
+        self._sizes = [0] * SLOTS
         for slot in range(SLOTS):
             self._iov[slot].iov_base = self._memory + slot * SLOT_BYTES
             self._head[slot].msg_iov = self._vectors + slot
@@ -79,7 +80,8 @@ class Batch:
 
     def put(self, slot: int, size: int, to: RawAddress) -> None:
         """The datagram in `slot` is complete."""
-        self._iov[slot].iov_len = size
+        if self._sizes[slot] != size:
+            self._sizes[slot] = self._iov[slot].iov_len = size
         if self._named[slot] is not to:
             self._named[slot] = to
             head = self._head[slot]
