@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import signal
 import sqlite3
 import sys
@@ -18,6 +19,7 @@ from ringlined.doctor.hop import HopName
 from ringlined.status import read_status
 from tests.e2e.doctor.ward import Visit, Ward, ward
 
+OPERATIONS = Path(__file__).resolve().parents[3] / "docs" / "operations.md"
 START_TIMEOUT_S = 60.0
 PRODUCTION = """
 environment = "production"
@@ -66,6 +68,16 @@ async def test_a_healthy_stack_is_well_from_hop_to_hop(stack: Ward) -> None:
     assert min(figures[HopName.CALL]["frames"]) > 20
     assert min(figures[HopName.GROUP_CALL]["frames"]) > 20
     assert stack.minted_accounts() == 0, "removed afterwards"
+
+
+@pytest.mark.parametrize("role", ["gateway", "sfu", "turn"])
+async def test_every_metric_is_in_the_operators_page(stack: Ward, role: str) -> None:
+    page = await stack.fetch(role, "/metrics")
+    assert page is not None
+    found = set(re.findall(r"^# TYPE ringline_(\w+?)(?:_total|_created)? ", page, re.MULTILINE))
+    assert len(found) > 5
+    documented = set(re.findall(r"`(\w+)`", OPERATIONS.read_text()))
+    assert found - documented == set()
 
 
 @pytest.mark.parametrize(

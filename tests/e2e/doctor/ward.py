@@ -104,14 +104,20 @@ class Ward:
                 await asyncio.sleep(0.1)
 
     async def is_ready(self, role: str) -> bool:
-        """As its port for health says, asked from in there."""
-        url = f"{self.status().admin_urls[role]}/readyz"
-        script = f"import urllib.request as r; r.urlopen('{url}', timeout=3)"
+        """As its port for health says."""
+        return await self.fetch(role, "/readyz") is not None
+
+    async def fetch(self, role: str, path: str) -> str | None:
+        """From its port for health, asked from in there; None: no good answer."""
+        url = f"{self.status().admin_urls[role]}{path}"
+        script = f"import urllib.request as r; print(r.urlopen('{url}', timeout=3).read().decode())"
         asking = await asyncio.create_subprocess_exec(
             *self._inside(sys.executable, "-I", "-S", "-c", script),
+            stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
         )
-        return await asking.wait() == 0
+        answer, _ = await asking.communicate()
+        return answer.decode() if asking.returncode == 0 else None
 
     def minted_accounts(self) -> int:
         """What the doctor left behind. Asked in there: SQLite looks through /proc's links."""
