@@ -386,3 +386,22 @@ async def test_a_lost_first_picture_is_asked_for_again(make: Made) -> None:
     await caller.accept_answer(answer)
     await until(lambda: seen.video_frames > 5, timeout_s=5)
     assert len(lost) == 5
+
+
+async def test_who_hides_needs_a_relay(make: Made) -> None:
+    peer = make(relay_only=True)
+    with pytest.raises(MediaFailed, match="offers no relay"):
+        peer.use_servers([])
+    with pytest.raises(MediaFailed, match="the relay gives no address"):
+        await peer.offer()
+
+
+async def test_relays_are_named_before_anything_is_said(make: Made) -> None:
+    caller, callee = make(), make()
+    for peer in (caller, callee):
+        peer.use_servers([])
+    await connect(caller, callee)
+    with pytest.raises(MediaRefused, match="negotiated already"):
+        caller.use_servers([])
+    seen = caller.statistics()
+    assert (seen.local_candidate, seen.remote_candidate) == ("host", "host")

@@ -129,3 +129,9 @@ def test_the_record_is_frozen_and_can_be_written_down() -> None:
     with pytest.raises(AttributeError):
         record.mos = 5.0  # type: ignore[misc]
     assert msgspec.json.decode(msgspec.json.encode(record))["packets_lost"] == 0
+
+
+def test_the_selected_pair_is_named() -> None:
+    record = compose(Counters(candidates=("relay", "prflx")), [])
+    assert (record.local_candidate, record.remote_candidate) == ("relay", "prflx")
+    assert compose(Counters(), []).local_candidate is None

@@ -1,6 +1,7 @@
 """Pins what `transport` relies on inside aiortc and aioice: another version may not change it unseen."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from importlib import metadata
 from typing import Any
@@ -11,6 +12,7 @@ from aiortc import (
     RTCConfiguration,
     RTCDtlsTransport,
     RTCIceGatherer,
+    RTCIceServer,
     RTCIceTransport,
     RTCPeerConnection,
     RTCRtpSender,
@@ -158,3 +160,42 @@ def test_the_senders_name_for_it_is_still_used() -> None:
     # `get_encoder` is called only when the attribute is None: read in RTCRtpSender's own code.
     names = RTCRtpSender._next_encoded_frame.__code__.co_names
     assert "_RTCRtpSender__encoder" in names
+
+
+async def test_relay_only_takes_hold_before_gathering(ice: RTCIceTransport) -> None:
+    transport.relay_only(ice)
+    transport.gather_on(ice, ["127.0.0.1"])
+    await ice.iceGatherer.gather()
+    assert ice.iceGatherer.getLocalCandidates() == []
+
+
+async def test_a_dead_relay_costs_no_more_than_its_time() -> None:
+    silent = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    silent.bind(("127.0.0.1", 0))
+    relay = RTCIceServer(f"turn:127.0.0.1:{silent.getsockname()[1]}", "user", "secret")
+    ice = RTCIceTransport(RTCIceGatherer(iceServers=[relay]))
+    transport.gather_on(ice, ["127.0.0.1"], servers_timeout_s=0.2)
+    async with asyncio.timeout(3):  # aioice alone: 5 s
+        await ice.iceGatherer.gather()
+    assert [each.type for each in ice.iceGatherer.getLocalCandidates()] == ["host"]
+    await ice.stop()
+    silent.close()
+
+
+async def test_the_selected_pair_is_known_when_there_is_one(ice: RTCIceTransport) -> None:
+    assert transport.selected_pair(ice) is None
+    other = RTCIceTransport(RTCIceGatherer(iceServers=[]))
+    for each in (ice, other):
+        transport.gather_on(each, ["127.0.0.1"])
+        await each.iceGatherer.gather()
+    ice._connection.ice_controlling, other._connection.ice_controlling = True, False
+    for here, there in ((ice, other), (other, ice)):
+        for candidate in there.iceGatherer.getLocalCandidates():
+            await here.addRemoteCandidate(candidate)
+        await here.addRemoteCandidate(None)
+    await asyncio.gather(
+        ice.start(other.iceGatherer.getLocalParameters()),
+        other.start(ice.iceGatherer.getLocalParameters()),
+    )
+    assert transport.selected_pair(ice) == ("host", "host")
+    await other.stop()
