@@ -1,18 +1,21 @@
 """From placing a call to the first decoded frame, by two SDK clients with test sources on loopback.
 
-Both live in this process; sound and pictures go peer to peer. One call after the other, each hung up
-and forgotten before the next; the figures are percentiles over all of them.
+Both live in this process. One call after the other, each hung up and forgotten before the next; the
+figures are percentiles over all of them. Half of the time they go peer to peer, a quarter through the
+relay and nothing else, a quarter is a group call (`group_setup`).
 """
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
 from loadtest.enrolment import TEST_CODE, numbers
 from loadtest.figures import Figure, percentile
+from loadtest.group_setup import JoinSetUp, measure_joins
 from loadtest.scenario import Options, ground
 from ringline.client.client import Client
 from ringline.client.events import CallReceived, MessageReceived
@@ -40,10 +43,14 @@ class FirstFrames:
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
 
-    def media(self) -> MediaPeer:
+    def media(self, *, relay_only: bool = False) -> MediaPeer:
         """A test source, and a sink that notes when the first frame of each kind was decoded."""
         sink = CallbackSink(lambda _: _note(self.picture), lambda _: _note(self.sound))
-        return MediaPeer(MediaPlan(source=TestSource(), sink=sink), host_addresses=HOST_ADDRESSES)
+        return MediaPeer(
+            MediaPlan(source=TestSource(), sink=sink),
+            host_addresses=HOST_ADDRESSES,
+            relay_only=relay_only,
+        )
 
 
 def _note(first: "asyncio.Future[float]") -> None:
@@ -70,16 +77,26 @@ async def run(options: Options) -> list[Figure]:
             for number in numbers(2)
         ]
         await _acquaint(caller, callee)
-        answers: asyncio.Queue[FirstFrames] = asyncio.Queue()
-        answering = asyncio.create_task(_answer(callee, answers))
-        listening = asyncio.create_task(_listen(caller))
-        try:
-            set_ups = await _calls(options, caller, callee, answers)
-        finally:
-            answering.cancel()
-            listening.cancel()
-            await asyncio.gather(answering, listening, return_exceptions=True)
-    return _figures(set_ups)
+        direct, relayed = [
+            await _measure(options, caller, callee, options.seconds * share, relay_only)
+            for relay_only, share in ((False, 0.5), (True, 0.25))
+        ]
+        joins = await measure_joins(options, options.seconds * 0.25, caller, callee)
+    return [*_figures(direct), *_relayed_figures(relayed), *_join_figures(joins)]
+
+
+async def _measure(
+    options: Options, caller: Client, callee: Client, seconds: float, relay_only: bool
+) -> list[SetUp]:
+    answers: asyncio.Queue[FirstFrames] = asyncio.Queue()
+    answering = asyncio.create_task(_answer(callee, answers, relay_only))
+    listening = asyncio.create_task(_listen(caller))
+    try:
+        return await _calls(options, caller, callee, answers, seconds, relay_only)
+    finally:
+        answering.cancel()
+        listening.cancel()
+        await asyncio.gather(answering, listening, return_exceptions=True)
 
 
 @asynccontextmanager
@@ -101,12 +118,12 @@ async def _acquaint(caller: Client, callee: Client) -> None:
     await callee.accept(caller.account)
 
 
-async def _answer(callee: Client, answers: "asyncio.Queue[FirstFrames]") -> None:
+async def _answer(callee: Client, answers: "asyncio.Queue[FirstFrames]", relay_only: bool) -> None:
     async for event in callee.events():
         if isinstance(event, CallReceived):
             frames = FirstFrames()
             answers.put_nowait(frames)
-            await event.call.accept(frames.media)
+            await event.call.accept(partial(frames.media, relay_only=relay_only))
 
 
 async def _listen(caller: Client) -> None:
@@ -115,25 +132,33 @@ async def _listen(caller: Client) -> None:
 
 
 async def _calls(
-    options: Options, caller: Client, callee: Client, answers: "asyncio.Queue[FirstFrames]"
+    options: Options,
+    caller: Client,
+    callee: Client,
+    answers: "asyncio.Queue[FirstFrames]",
+    seconds: float,
+    relay_only: bool,
 ) -> list[SetUp]:
-    options.tell("calling")
-    await _call(caller, callee, answers)
+    options.tell("calling through the relay" if relay_only else "calling")
+    await _call(caller, callee, answers, relay_only)
     set_ups: list[SetUp] = []
     began = time.monotonic()
-    while len(set_ups) < CALLS_MIN or time.monotonic() - began < options.seconds:
-        set_ups.append(await _call(caller, callee, answers))
+    while len(set_ups) < CALLS_MIN or time.monotonic() - began < seconds:
+        set_ups.append(await _call(caller, callee, answers, relay_only))
         if len(set_ups) == CALLS_MAX:
             break
     options.tell(f"{len(set_ups)} calls")
     return set_ups
 
 
-async def _call(caller: Client, callee: Client, answers: "asyncio.Queue[FirstFrames]") -> SetUp:
+async def _call(
+    caller: Client, callee: Client, answers: "asyncio.Queue[FirstFrames]", relay_only: bool
+) -> SetUp:
     """Raise TimeoutError when no frame comes, CallFailed of the SDK when the call ends before."""
     mine = FirstFrames()
     began = time.monotonic()
-    call = await caller.place_call(callee.account, mine.media, ring_s=RING_S)
+    media = partial(mine.media, relay_only=relay_only)
+    call = await caller.place_call(callee.account, media, ring_s=RING_S)
     rings = time.monotonic()
     try:
         async with asyncio.timeout(FRAME_TIMEOUT_S):
@@ -144,13 +169,33 @@ async def _call(caller: Client, callee: Client, answers: "asyncio.Queue[FirstFra
     return SetUp(*((at - began) * 1e3 for at in (rings, *times)))
 
 
-def _figures(set_ups: list[SetUp]) -> list[Figure]:
-    def figure(what: str, name: str, share: float) -> Figure:
-        values: list[Any] = [getattr(each, name) for each in set_ups]
-        return Figure(name=f"{what}, p{share * 100:.0f}", unit="ms", ours=percentile(values, share))
+def _figure(what: str, set_ups: Sequence[SetUp | JoinSetUp], name: str, share: float) -> Figure:
+    values: list[Any] = [getattr(each, name) for each in set_ups]
+    return Figure(name=f"{what}, p{share * 100:.0f}", unit="ms", ours=percentile(values, share))
 
+
+def _relayed_figures(set_ups: list[SetUp]) -> list[Figure]:
+    what = "relayed: place_call to the caller's first decoded picture"
+    measured = [_figure(what, set_ups, "caller_picture_ms", share) for share in (0.5, 0.99)]
+    return [*measured, Figure(name="relayed calls placed", unit="1", ours=len(set_ups))]
+
+
+def _join_figures(set_ups: list[JoinSetUp]) -> list[Figure]:
     measured = [
-        figure(f"place_call to {what}", name, share)
+        _figure(f"by the SFU: join to {what}", set_ups, name, share)
+        for what, name in (
+            ("the first decoded picture", "picture_ms"),
+            ("the first decoded sound", "sound_ms"),
+            ("media connected", "connected_ms"),
+        )
+        for share in (0.5, 0.99)
+    ]
+    return [*measured, Figure(name="group calls joined", unit="1", ours=len(set_ups))]
+
+
+def _figures(set_ups: list[SetUp]) -> list[Figure]:
+    measured = [
+        _figure(f"place_call to {what}", set_ups, name, share)
         for what, name in (
             ("the caller's first decoded picture", "caller_picture_ms"),
             ("the caller's first decoded sound", "caller_sound_ms"),

@@ -25,7 +25,8 @@ class RelaySettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     admin_port: Port = 9092
     node: str = ""
     """This node's name among all relays; empty: a random one at each start."""
-    realm: str = "ringline"
+    realm: Annotated[str, Meta(min_length=1, max_length=20, pattern="^[ -~]+$")] = "ringline"
+    """Short: it is in every challenge, which must stay below 2.5 times its request."""
     secret: str = ""
     """Shared by gateways and relays: credentials are made and checked with it. Empty: the data
     directory's own, which `ringlined up` makes."""

@@ -41,6 +41,10 @@ class RegistryDeadlines:
             self.unanswered += 1
             _log.warning("registry does not answer; refreshed all the same", error=str(error))
             until = None
+        except Exception:
+            self.unanswered += 1
+            _log.exception("asking the registry broke; refreshed all the same")
+            until = None
         then(until)
 
     async def stop(self) -> None:

@@ -9,8 +9,8 @@ import pytest
 from loadtest.certificate import make_certificate
 from ringline.client.client import Client
 from ringline.client.errors import Unreachable
+from ringline.client.net.trust import VARIABLE
 from ringline.client.store_memory import MemoryStore
-from ringline.client.trust import VARIABLE
 from signaling.settings import GatewaySettings
 from tests.integration.client.conftest import number
 from tests.integration.gateway.stage import TEST_CODE, Ground, Node

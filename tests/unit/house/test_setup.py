@@ -94,7 +94,12 @@ def test_what_the_tests_need_is_installed_once_each(
     """A package of several programs is named once; a package of files is looked for by a path."""
     asked: list[str] = []
     monkeypatch.setattr(setup, "which", lambda _: None)
-    monkeypatch.setattr(setup, "install_packages", lambda packages: not asked.extend(packages))
+
+    def install(packages: list[str]) -> bool:
+        asked.extend(packages)
+        return True
+
+    monkeypatch.setattr(setup, "install_packages", install)
     there = tmp_path / "a font"
     there.mkdir()
     setup.set_up_programs({**setup.NEEDED_BY_TESTS, str(there): "a-font-that-is-there"})
