@@ -25,7 +25,7 @@ from tests.integration.sfu.test_conference_media import VP8, Pair, payloads
 from turn import stun
 from turn.stun import Attribute, Class
 
-CALLS, HELLOS = 20, 40
+CALLS, HELLOS = 50, 40
 BURST = 50
 
 
