@@ -240,6 +240,30 @@ async def test_who_was_not_let_in_counts_against_the_address(
         await ws.close()
 
 
+async def test_behind_a_proxy_it_counts_against_the_client_too(
+    start_node: StartNode,
+    start_sfu: StartSfu,
+    ground: Ground,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settings = GatewaySettings(
+        anonymous_connections_per_address_max=2, trusted_proxies=("127.0.0.1",)
+    )
+    node = await start_node(ground, settings)
+    await start_sfu(node)
+    client, other = {"X-Forwarded-For": "203.0.113.1"}, {"X-Forwarded-For": "203.0.113.2"}
+    held = [await dial(node, headers=client) for _ in range(2)]
+    assert await refusal(node, headers=client) == 429
+    held.append(await dial(node, headers=other))
+    for ws in held:
+        await ws.close()
+    await until(lambda: node.counted("sfu_proxied_open") == 0)
+    monkeypatch.setattr(sfu_proxy, "SETTLED_S", 0.0)
+    stayed = [await dial(node, headers=client) for _ in range(4)]
+    for ws in stayed:
+        await ws.close()
+
+
 async def test_a_client_that_does_not_read_costs_itself(
     start_node: StartNode, start_sfu: StartSfu, ground: Ground
 ) -> None:

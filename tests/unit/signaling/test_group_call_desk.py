@@ -108,6 +108,7 @@ async def test_a_removal_that_a_ticket_missed_is_later_than_it(
         office.clock.now += 5_000
         monkeypatch.setattr(MemoryGroupCalls, "show", shown)
         await office.desk.remove_member(ANN, call, BOB.account)
+        office.clock.now += 5_000
         return record
 
     monkeypatch.setattr(MemoryGroupCalls, "show", slow_show)
