@@ -82,6 +82,7 @@ class Sfu:
             self.node,
             verifier,
             registry.removals,
+            registry.relay_deadlines,
             self._calls,
             settings.tickets_remembered_max,
             clock,
@@ -92,6 +93,7 @@ class Sfu:
         self._admin_door = AdminDoor(metrics, health)
         self._admin_listener = Listener(web.Server(self._admin_door.handle, access_log=None))
         self._metrics = metrics
+        self._has_missed = False
         self._loops: list[asyncio.Task[None]] = []
         self._chores: set[asyncio.Task[None]] = set()
         self.signalling_address: SocketAddress = ("", 0)
@@ -123,6 +125,7 @@ class Sfu:
         self._loops = [
             asyncio.create_task(self._every(TICK_S, self._tick)),
             asyncio.create_task(self._every(EXPIRE_S, self._expire)),
+            asyncio.create_task(self._every(EXPIRE_S, self._look_again)),
             asyncio.create_task(self._every(settings.announce_s, self._announce)),
         ]
         _log.info(
@@ -162,10 +165,21 @@ class Sfu:
             case MemberRemoved():
                 self._admission.removed(message.call, message.account)
             case GroupCallEnded():
-                self._calls.call_ended(message.call)
+                self._admission.call_ended(message.call)
 
     def _missed(self) -> None:
-        self._background(self._admission.look_again())
+        self._has_missed = True
+
+    async def _look_again(self) -> None:
+        """Until the registry has answered: it is often away together with the bus."""
+        if not self._has_missed:
+            return
+        self._has_missed = False
+        try:
+            await self._admission.look_again()
+        except BaseException:
+            self._has_missed = True
+            raise
 
     # Time.
 

@@ -150,6 +150,44 @@ async def test_a_removal_that_was_missed_is_found(stage: Stage) -> None:
         assert await ben.closed() == CloseCode.REMOVED
 
 
+async def test_an_end_that_was_missed_is_found_once_the_registry_answers(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call, other = uuid4(), uuid4()
+    asked = asyncio.Event()
+
+    async def away(*_: object) -> None:
+        asked.set()
+        raise Unavailable("away")
+
+    async with Caller(stage.sfu) as ben, Caller(stage.sfu) as cat:
+        await ben.join(stage.tickets.make(call))
+        await cat.join(stage.tickets.make(other))
+        now = int(stage.now_s * 1000)
+        await stage.registry.relay_deadlines.put(call, now, 60_000)
+        await stage.registry.relay_deadlines.put(other, now + 60_000, 60_000)
+        monkeypatch.setattr(stage.registry.relay_deadlines, "get", away)
+        stage.hub.mend()
+        await asyncio.wait_for(asked.wait(), 10)
+        monkeypatch.undo()
+        assert await ben.closed() == CloseCode.CALL_ENDED
+        await cat.send(Ping(ref=3))
+        await cat.expect(Pong)
+
+
+@pytest.mark.parametrize("told_by", ["registry", "bus"])
+async def test_a_ticket_from_before_the_end_of_a_call_is_void(stage: Stage, told_by: str) -> None:
+    call = uuid4()
+    ticket = stage.tickets.make(call)
+    if told_by == "registry":
+        await stage.registry.relay_deadlines.put(call, int(stage.now_s * 1000), 60_000)
+    else:
+        await stage.sfu._bus.tell_all(GroupCallEnded(call=call))
+    async with Caller(stage.sfu) as ben:
+        await ben.send(Join(ref=9, ticket=ticket))
+        assert await ben.closed() == CloseCode.TICKET_REFUSED
+
+
 async def test_no_registry_no_newcomers_but_media(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:

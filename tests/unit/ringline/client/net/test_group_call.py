@@ -12,7 +12,7 @@ from ringline.client.errors import CallFailed, DeadlinePassed, Refused, Unreacha
 from ringline.client.group_side import Came, Published, Unpublished
 from ringline.client.net import group_call
 from ringline.client.net.group_call import GroupCall, GroupEvent, GroupPhase, PhaseChanged
-from ringline.client.net.group_socket import GroupSocket
+from ringline.client.net.group_socket import GroupSocket, NodeGone
 from ringline.media.errors import MediaFailed
 from ringline.protocol import sfu
 from ringline.protocol.close_codes import CloseCode
@@ -160,6 +160,9 @@ class Stage:
     tickets: int = 0
     refusal: Exception | None = None
     unreachable: int = 0
+    why_not: Exception = field(default_factory=lambda: Unreachable("no way"))
+    meanwhile: Callable[[], None] | None = None
+    """Happens while a connection is being opened."""
     events: list[GroupEvent] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -183,7 +186,9 @@ class Stage:
         assert path == "/v1/sfu/node-1"
         if self.unreachable:
             self.unreachable -= 1
-            raise Unreachable("no way")
+            if self.meanwhile is not None:
+                self.meanwhile()
+            raise self.why_not
         socket = Socket()
         self.sockets.put_nowait(socket)
         return cast(GroupSocket, socket)
@@ -459,6 +464,23 @@ async def test_not_back_in_time(stage: Stage, monkeypatch: pytest.MonkeyPatch) -
     stage.unreachable = 1_000
     socket.end(None)
     assert await asyncio.wait_for(stage.call.ended(), DEADLINE_S) == "unreachable"
+
+
+async def test_a_node_that_is_gone_is_not_asked_again(stage: Stage) -> None:
+    socket = await stage.in_call()
+    stage.unreachable, stage.why_not = 1, NodeGone("404")
+    socket.end(CloseCode.GOING_AWAY)
+    again = await stage.socket()
+    assert isinstance(await again.welcome(), sfu.Join)
+    assert stage.tickets == 2
+
+
+async def test_media_that_dies_while_the_node_is_away_is_made_anew(stage: Stage) -> None:
+    socket = await stage.in_call()
+    stage.unreachable, stage.meanwhile = 1, stage.media.on_lost
+    socket.end(None)
+    again = await stage.socket()
+    assert isinstance(await again.welcome(), sfu.Join)
 
 
 async def test_a_listener_is_in_before_anybody_sends() -> None:

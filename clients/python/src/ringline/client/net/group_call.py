@@ -27,7 +27,7 @@ from ringline.client.errors import (
     UsageError,
 )
 from ringline.client.group_side import Change, GroupSide, Published, Unpublished
-from ringline.client.net.group_socket import GroupSocket
+from ringline.client.net.group_socket import GroupSocket, NodeGone
 from ringline.media.errors import MediaError, MediaFailed
 from ringline.protocol import sfu
 from ringline.protocol.close_codes import CloseCode
@@ -242,8 +242,14 @@ class GroupCall:
             first = sfu.Resume(ref=self._next_ref(), secret=secret)
         try:
             socket = await self._open_socket(self._path)
+        except NodeGone as error:
+            # Its stays went with it; a new ticket names a node that is there.
+            self.side.resume_secret = None
+            raise _Lost(None, str(error)) from None
         except Unreachable as error:
-            self.side.resume_secret = None if self.phase is GroupPhase.JOINING else secret
+            # Not put back otherwise: the media may have died meanwhile.
+            if self.phase is GroupPhase.JOINING:
+                self.side.resume_secret = None
             raise _Lost(None, str(error)) from None
         offers: asyncio.Task[None] | None = None
         was_in = False

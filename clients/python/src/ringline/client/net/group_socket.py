@@ -19,6 +19,11 @@ from ringline.protocol.sfu_codec import SFU_MSGPACK
 
 HEARTBEAT_S: Final = 10.0
 """A gateway that is gone without a word is noticed after half as long again."""
+NOT_FOUND: Final = 404
+
+
+class NodeGone(Unreachable):
+    """The gateway knows no such node (any more)."""
 
 
 class GroupSocket:
@@ -52,7 +57,7 @@ class GroupSocket:
 
 
 async def open_group_socket(session: aiohttp.ClientSession, server: str, path: str) -> GroupSocket:
-    """Raise Unreachable."""
+    """Raise Unreachable, NodeGone."""
     try:
         async with asyncio.timeout(OPEN_TIMEOUT_S):
             raw = await session.ws_connect(
@@ -62,6 +67,9 @@ async def open_group_socket(session: aiohttp.ClientSession, server: str, path: s
                 heartbeat=HEARTBEAT_S,
                 max_msg_size=FRAME_BYTES_MAX,
             )
+    except aiohttp.WSServerHandshakeError as error:
+        kind = NodeGone if error.status == NOT_FOUND else Unreachable
+        raise kind(f"the SFU node cannot be reached: HTTP {error.status}") from error
     except (TimeoutError, OSError, aiohttp.ClientError, ValueError) as error:
         raise Unreachable(f"the SFU node cannot be reached: {type(error).__name__}") from error
     if raw.protocol != SFU_MSGPACK.subprotocol:
