@@ -2,6 +2,8 @@
 everybody, whatever happens to their sockets."""
 
 import asyncio
+import os
+import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -19,13 +21,15 @@ from ringline.client.net.group_call import GroupCall, GroupEvent, GroupPhase, Ph
 from ringline.media.group_peer import GroupPeer, TrackStatistics
 from ringline.media.sources import TestSource
 from ringline.protocol.sfu import LeaveReason
-from ringlined.status import Status
+from ringlined.status import Status, read_status
 from tests.e2e.sdk_stage import DEADLINE_S, HOSTS, metrics, person, stack
 from tests.integration.client.proxy import Proxy
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 PICTURES: Final = 20
+REPLACED_S_MAX: Final = 45.0
+"""The dead node is in the registry for up to 15 s; the rest is for a busy machine."""
 NAMES: Final = ("Ann", "Bob", "Cleo")
 E = TypeVar("E")
 
@@ -55,8 +59,8 @@ class Member:
                         return event
                 await asyncio.sleep(0.02)
 
-    async def until(self, condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(DEADLINE_S):
+    async def until(self, condition: Callable[[], bool], timeout_s: float = DEADLINE_S) -> None:
+        async with asyncio.timeout(timeout_s):
             while not condition():  # noqa: ASYNC110 - counted in other tasks
                 await asyncio.sleep(0.02)
 
@@ -93,6 +97,13 @@ class Stage:
     clients: dict[str, Client]
     proxy: Proxy
     """Between Cleo and the gateway."""
+    folder: Path
+
+    def sfu_process(self) -> int:
+        """Of now: one that died is replaced."""
+        status = read_status(self.folder / "stack")
+        assert status is not None
+        return status.roles["sfu"]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -108,7 +119,7 @@ async def stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage
             clients[name] = await open_things.enter_async_context(
                 person(url, f"+1555000003{number}")
             )
-        yield Stage(status, clients, proxy)
+        yield Stage(status, clients, proxy, folder)
 
 
 @pytest_asyncio.fixture(loop_scope="module")
@@ -231,6 +242,22 @@ async def test_who_comes_back_late_joins_anew(meeting: Meeting) -> None:
     )
     await ann.heard(Went, lambda event: event.participant.participant == own)
     await ann.heard(Published, lambda event: event.participant.participant == cleo.call.side.own)
+    await meeting.all_perceive()
+
+
+async def test_a_node_that_dies_takes_no_call_along(meeting: Meeting) -> None:
+    """kill -9 of the SFU: everybody comes back by themselves, on the node that takes its place."""
+    ann, cleo = await asyncio.gather(meeting.join("Ann"), meeting.join("Cleo"))
+    await meeting.all_perceive()
+    stays = {ann.call.side.own, cleo.call.side.own}
+    os.kill(meeting.stage.sfu_process(), signal.SIGKILL)
+    for each in (ann, cleo):
+        await each.until(
+            lambda each=each: (  # type: ignore[misc]
+                each.call.side.own not in stays and each.call.phase is GroupPhase.ACTIVE
+            ),
+            REPLACED_S_MAX,
+        )
     await meeting.all_perceive()
 
 

@@ -45,6 +45,8 @@ LAST_WORD_S: Final = 1.0
 EVENTS_MAX: Final = 1_000
 """That nobody reads; the oldest go, and are counted."""
 RETRY_FIRST_MS: Final = 100
+RETRY_LONGEST_MS: Final = 3_000
+"""People wait; REJOIN_S ends it anyway."""
 _SOURCES: Final = {"audio": TrackSource.MICROPHONE, "video": TrackSource.CAMERA}
 
 _log = logging.getLogger(__name__)
@@ -119,7 +121,7 @@ class GroupCall:
         self._ticket = ticket
         self._open_socket = open_socket
         self._ice_servers = ice_servers
-        self._backoff = Backoff(uniform, RETRY_FIRST_MS)
+        self._backoff = Backoff(uniform, RETRY_FIRST_MS, RETRY_LONGEST_MS)
         self._path = ""
         self._socket: GroupSocket | None = None
         self._published: dict[str, str] = {}
