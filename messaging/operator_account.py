@@ -72,10 +72,11 @@ class OperatorAccounts:
         addresses = [
             Address(account, device.device) for device in await self._records.devices(account)
         ]
-        await self._records.remove_account(account)
+        # The account last: while it is there, what failed can be done again.
         for address in addresses:
             await self._queues.close(address)
             await self._tokens.revoke(address)
+        await self._records.remove_account(account)
         await self._bus.tell_all(Revoked(addresses=addresses, replaced=False))
 
     async def sweep(self) -> int:

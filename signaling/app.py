@@ -316,12 +316,13 @@ class Gateway:
         self._delivery.poll(max(1, round(self._settings.slow_poll_s / TICK_S)))
 
     async def _sweep(self) -> None:
-        await self._operator_accounts.sweep()
-        await self._group_calls.sweep()
+        """The queues first: they need no registry."""
         for _ in range(SWEEP_BATCHES_MAX):
             swept = await self._messaging.queues.sweep(self._clock(), SWEEP_BATCH_ENTRIES_MAX)
             if swept < SWEEP_BATCH_ENTRIES_MAX:
-                return
+                break
+        await self._operator_accounts.sweep()
+        await self._group_calls.sweep()
 
     def reload_certificate(self) -> None:
         """From the same files; open connections keep theirs. Raises OSError."""

@@ -52,7 +52,8 @@ class OperatorDoor:
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         if not self._token:
             raise refuse(ProblemType.NOT_FOUND)
-        shown = request.headers.get("Authorization", "").encode()
+        # What was no UTF-8 comes as surrogates.
+        shown = request.headers.get("Authorization", "").encode(errors="surrogateescape")
         if not hmac.compare_digest(shown, b"Bearer " + self._token):
             raise refuse(ProblemType.UNAUTHENTICATED)
         if request.path == ACCOUNTS and request.method == "POST":

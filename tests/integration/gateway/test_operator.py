@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 import msgspec
 import pytest
 
+from backplane.errors import Unavailable
 from ringline.protocol import resources
 from ringline.protocol.close_codes import CloseCode
 from ringline.protocol.problems import ProblemType
@@ -85,6 +86,34 @@ async def test_who_has_not_the_token_does_nothing(node: Node, ann: Person) -> No
             answer = await node.operate(method, path, token, b'{"name":"x"}')
             assert (answer.status, answer.problem()) == (401, ProblemType.UNAUTHENTICATED.slug)
     assert await remove(node, made.account) == 204
+
+
+async def test_a_token_that_is_no_text_is_a_wrong_one(node: Node) -> None:
+    reader, writer = await asyncio.open_connection(*node.gateway.bound_addresses.admin)
+    writer.write(
+        f"POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n".encode()
+        + b"Authorization: Bearer \xff\xfe\r\n\r\n"
+    )
+    async with asyncio.timeout(10):
+        assert (await reader.readline()).split()[1] == b"401"
+    writer.close()
+    await writer.wait_closed()
+
+
+async def test_a_removal_that_broke_can_be_done_again(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = await mint(node)
+    person = await enter(node, made)
+
+    async def away(*_: object) -> None:
+        raise Unavailable("away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(node.messaging.registry.tokens, "revoke", away)
+        assert await remove(node, made.account) == 503
+    assert await remove(node, made.account) == 204
+    assert (await node.request("GET", "/v1/account", token=person.token)).status == 401
 
 
 async def test_without_a_token_configured_there_are_no_such_routes(start_node: StartNode) -> None:
