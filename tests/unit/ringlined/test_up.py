@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from ringlined.exit_codes import ExitCode
+from ringlined.secret_files import make_secrets
 from ringlined.status import Status, read_status
 
 DEADLINE_S = 40.0
@@ -102,7 +103,7 @@ def up(tmp_path: Path) -> Iterator[Up]:
             up.process.stdout.close()
 
 
-@pytest.mark.parametrize("role", ["gateway", "redis"])
+@pytest.mark.parametrize("role", ["gateway", "redis", "sfu", "turn"])
 def test_a_killed_role_comes_back(up: Up, role: str) -> None:
     before = up.status()
     os.kill(before.roles[role], signal.SIGKILL)
@@ -165,6 +166,24 @@ def test_a_gateway_refuses_to_start_without_a_redis(tmp_path: Path) -> None:
     code, said = ended(ringlined("gateway", "--data", str(tmp_path), "--redis", nowhere, *FREE))
     assert code == ExitCode.UNAVAILABLE
     assert "Redis" in said
+
+
+@pytest.mark.parametrize("role", ["sfu", "turn"])
+def test_media_roles_refuse_to_start_without_their_secrets(tmp_path: Path, role: str) -> None:
+    code, said = ended(ringlined(role, "--data", str(tmp_path), "--admin-port", "0"))
+    assert code == ExitCode.CONFIGURATION
+    assert "is empty, and the data directory has none" in said
+
+
+@pytest.mark.parametrize("role", ["sfu", "turn"])
+def test_media_roles_refuse_to_start_without_a_redis(tmp_path: Path, role: str) -> None:
+    make_secrets(tmp_path)
+    nowhere = f"unix://{tmp_path}/nothing.sock"
+    code, said = ended(
+        ringlined(role, "--data", str(tmp_path), "--admin-port", "0", "--redis", nowhere)
+    )
+    assert code == ExitCode.UNAVAILABLE
+    assert "needs a Redis" in said
 
 
 def test_a_gateway_refuses_stores_that_are_not_migrated(tmp_path: Path) -> None:
