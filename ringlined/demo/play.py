@@ -32,7 +32,10 @@ async def play(server: str | None, say: Say) -> Report:
     start = time.monotonic()
     async with AsyncExitStack() as cleanup:
         directory = Path(
-            cleanup.enter_context(tempfile.TemporaryDirectory(prefix="ringline-demo-"))
+            cleanup.enter_context(
+                # A browser's last helper may still be writing into its profile.
+                tempfile.TemporaryDirectory(prefix="ringline-demo-", ignore_cleanup_errors=True)
+            )
         )
         stage = _Stage(server, directory, cleanup)
         outcomes: list[Outcome] = []
