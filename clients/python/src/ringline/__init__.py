@@ -9,15 +9,19 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from ringline.client.client import Client as Client
+    from ringline.client.group_link import GroupLink as GroupLink
     from ringline.client.store_memory import MemoryStore as MemoryStore
     from ringline.client.store_sqlite import SqliteStore as SqliteStore
+    from ringline.media.group_peer import GroupPeer as GroupPeer
     from ringline.media.peer import MediaPeer as MediaPeer
     from ringline.media.peer import MediaPlan as MediaPlan
 
 _HOMES: Final = {
     "Client": "ringline.client.client",
+    "GroupLink": "ringline.client.group_link",
     "MemoryStore": "ringline.client.store_memory",
     "SqliteStore": "ringline.client.store_sqlite",
+    "GroupPeer": "ringline.media.group_peer",
     "MediaPeer": "ringline.media.peer",
     "MediaPlan": "ringline.media.peer",
     "errors": "ringline.client.errors",
