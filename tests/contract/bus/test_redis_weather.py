@@ -19,7 +19,7 @@ from tests.conftest import RedisServer
 from tests.contract.bus.conftest import Station, until
 
 MESSAGE = Displaced(address=Address(uuid4(), 1), fence=7)
-DEADLINE_MS = 400
+DEADLINE_MS = 1_500
 
 
 def station(server: RedisServer, outgoing_messages_max: int = 10_000) -> Station:

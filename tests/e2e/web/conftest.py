@@ -17,7 +17,7 @@ def built() -> None:
         assert path.is_file(), f"{path.name} is missing: run scripts/web.py"
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def loopback() -> Iterator[None]:
     """aioice leaves out 127.0.0.1, and here nothing else may be used."""
     with pytest.MonkeyPatch.context() as patch:
