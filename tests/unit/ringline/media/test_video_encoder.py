@@ -70,6 +70,16 @@ def test_a_key_frame_comes_on_request_but_not_for_each() -> None:
     assert keys == [0, 13, 26, 39]
 
 
+def test_a_request_that_comes_too_early_is_kept() -> None:
+    encoder = Vp8Encoder()
+    keys = [
+        number
+        for number in range(40)
+        if is_key_frame(encoder.encode(picture(number, noise=False), force_keyframe=number == 3)[0])
+    ]
+    assert keys == [0, 13]
+
+
 def test_what_the_picture_was_elsewhere_forces_no_key_frame() -> None:
     encoder = Vp8Encoder()
     encoder.encode(picture(0))

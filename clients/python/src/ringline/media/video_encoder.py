@@ -60,6 +60,8 @@ class Vp8Encoder(Encoder):
         self._asked: int | None = None
         self._picture_id = 0
         self._key_frame_at_s: float | None = None
+        self._key_frame_wanted = False
+        """Asked for; given as soon as one is due."""
 
     @property
     def target_bitrate(self) -> int:
@@ -78,12 +80,13 @@ class Vp8Encoder(Encoder):
         now_s = float(frame.pts * time_base)
         picture = frame if frame.format.name == "yuv420p" else frame.reformat(format="yuv420p")
         codec = self._fitting_codec(picture)
-        key = force_keyframe and self._key_frame_is_due(now_s)
+        self._key_frame_wanted |= force_keyframe
+        key = self._key_frame_wanted and self._key_frame_is_due(now_s)
         # A picture out of another decoder says what it was there: that must not force a key frame.
         picture.pict_type = PictureType.I if key else PictureType.NONE
         packets = codec.encode(picture)
         if any(packet.is_keyframe for packet in packets):
-            self._key_frame_at_s = now_s
+            self._key_frame_at_s, self._key_frame_wanted = now_s, False
         self.frames += 1
         payloads = self._packetize(b"".join(bytes(packet) for packet in packets))
         return payloads, convert_timebase(frame.pts, time_base, CLOCK)
