@@ -187,6 +187,9 @@ def read_without_pause(path: Path, stop: threading.Event) -> None:
                 time.sleep(0.002)
 
 
+LOG_BYTES = 4_000_000
+
+
 @pytest.mark.parametrize("log_bytes_max", [BOUNDED.log_bytes_max, 10**9])
 async def test_the_log_is_bounded_under_readers_without_a_pause(
     path: Path, log_bytes_max: int, monkeypatch: pytest.MonkeyPatch
@@ -202,11 +205,17 @@ async def test_the_log_is_bounded_under_readers_without_a_pause(
                 await writer.submit(grow_log)
             await writer.submit(QueueTransaction.probe)
             size_bytes = log_path(path).stat().st_size
+            # On a busy processor a try at cutting may find no gap; the next one comes with more growth.
+            for _ in range(300 if log_bytes_max == BOUNDED.log_bytes_max else 0):
+                if size_bytes < LOG_BYTES:
+                    break
+                await writer.submit(grow_log)
+                size_bytes = log_path(path).stat().st_size
     finally:
         stop.set()
         await reading
     # The second case shows that without the bound it would have grown.
-    assert (size_bytes < 4_000_000) == (log_bytes_max == BOUNDED.log_bytes_max)
+    assert (size_bytes < LOG_BYTES) == (log_bytes_max == BOUNDED.log_bytes_max)
 
 
 async def test_a_reader_that_never_lets_go_does_not_stop_commits(path: Path) -> None:
