@@ -190,6 +190,7 @@ def read_without_pause(path: Path, stop: threading.Event) -> None:
 LOG_BYTES = 4_000_000
 
 
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize("log_bytes_max", [BOUNDED.log_bytes_max, 10**9])
 async def test_the_log_is_bounded_under_readers_without_a_pause(
     path: Path, log_bytes_max: int, monkeypatch: pytest.MonkeyPatch
